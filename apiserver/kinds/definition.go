@@ -1,0 +1,147 @@
+package kinds
+
+import (
+	"context"
+	"time"
+
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	"k8s.io/apimachinery/pkg/api/validation"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// Definition describes a kind by functions over its own Go type, such as
+// *corev1.Pod. The fields mean what those of [Kind] with the same name do.
+type Definition[T Object] struct {
+	GVK schema.GroupVersionKind
+	Names
+	Namespaced bool
+	StorageKey string // default: Names.Resource
+	New        func() T
+	NewList    func() runtime.Object
+	Views      []View
+
+	ValidName func(name string, prefix bool) []string // default: a DNS subdomain
+	Default   func(obj T)
+
+	PrepareCreate  func(ctx context.Context, obj T)
+	Validate       func(ctx context.Context, obj T) field.ErrorList
+	PrepareUpdate  func(ctx context.Context, obj, old T)
+	ValidateUpdate func(ctx context.Context, obj, old T) field.ErrorList
+	Canonicalize   func(obj T)
+	// Warnings is called with the zero T as old on create.
+	Warnings func(ctx context.Context, obj, old T) []string
+
+	CreateOnUpdate, UnconditionalUpdate bool
+
+	TTL                func(obj T) time.Duration
+	GracefulDelete     func(ctx context.Context, obj T, opts *metav1.DeleteOptions) bool
+	DefaultPropagation metav1.DeletionPropagation
+
+	// HasStatus serves /status with the two functions below.
+	HasStatus            bool
+	PrepareStatusUpdate  func(ctx context.Context, obj, old T)
+	ValidateStatusUpdate func(ctx context.Context, obj, old T) field.ErrorList
+
+	// GetScale and SetScale, if set, serve /scale.
+	GetScale func(obj T, scale *autoscalingv1.Scale)
+	SetScale func(obj T, replicas int32)
+
+	Fields     func(obj T) fields.Set
+	FieldNames []string
+
+	Columns    []metav1.TableColumnDefinition
+	Cells      func(obj T) []any
+	Conditions func(obj T) []metav1.TableRowCondition
+}
+
+// Kind erases the type.
+func (d Definition[T]) Kind() *Kind {
+	k := &Kind{
+		GroupVersionKind: d.GVK, Names: d.Names, Namespaced: d.Namespaced, StorageKey: d.StorageKey,
+		New: func() Object { return d.New() }, NewList: d.NewList, Views: d.Views,
+		ValidName:      d.ValidName,
+		Default:        one(d.Default),
+		PrepareCreate:  inContext(d.PrepareCreate),
+		Validate:       validation1(d.Validate),
+		PrepareUpdate:  two(d.PrepareUpdate),
+		ValidateUpdate: validation2(d.ValidateUpdate),
+		Canonicalize:   one(d.Canonicalize),
+		CreateOnUpdate: d.CreateOnUpdate, UnconditionalUpdate: d.UnconditionalUpdate,
+		TTL: get(d.TTL), DefaultPropagation: d.DefaultPropagation,
+		Fields: get(d.Fields), FieldNames: d.FieldNames,
+		Columns: d.Columns, Cells: get(d.Cells), Conditions: get(d.Conditions),
+	}
+	if k.StorageKey == "" {
+		k.StorageKey = d.Resource
+	}
+	if k.ValidName == nil {
+		k.ValidName = validation.NameIsDNSSubdomain
+	}
+	if f := d.Warnings; f != nil {
+		k.Warnings = func(ctx context.Context, obj, old Object) []string {
+			was, _ := old.(T)
+			return f(ctx, obj.(T), was)
+		}
+	}
+	if f := d.GracefulDelete; f != nil {
+		k.GracefulDelete = func(ctx context.Context, obj Object, opts *metav1.DeleteOptions) bool {
+			return f(ctx, obj.(T), opts)
+		}
+	}
+	if d.HasStatus {
+		k.Status = &Status{PrepareUpdate: two(d.PrepareStatusUpdate), ValidateUpdate: validation2(d.ValidateStatusUpdate)}
+	}
+	if d.GetScale != nil {
+		k.Scale = &Scale{
+			Get: func(obj Object, scale *autoscalingv1.Scale) { d.GetScale(obj.(T), scale) },
+			Set: func(obj Object, replicas int32) { d.SetScale(obj.(T), replicas) },
+		}
+	}
+	return k
+}
+
+func one[T Object](f func(T)) func(Object) {
+	if f == nil {
+		return nil
+	}
+	return func(obj Object) { f(obj.(T)) }
+}
+
+func get[T Object, R any](f func(T) R) func(Object) R {
+	if f == nil {
+		return nil
+	}
+	return func(obj Object) R { return f(obj.(T)) }
+}
+
+func inContext[T Object](f func(context.Context, T)) func(context.Context, Object) {
+	if f == nil {
+		return nil
+	}
+	return func(ctx context.Context, obj Object) { f(ctx, obj.(T)) }
+}
+
+func two[T Object](f func(context.Context, T, T)) func(context.Context, Object, Object) {
+	if f == nil {
+		return nil
+	}
+	return func(ctx context.Context, obj, old Object) { f(ctx, obj.(T), old.(T)) }
+}
+
+func validation1[T Object](f func(context.Context, T) field.ErrorList) func(context.Context, Object) field.ErrorList {
+	if f == nil {
+		return nil
+	}
+	return func(ctx context.Context, obj Object) field.ErrorList { return f(ctx, obj.(T)) }
+}
+
+func validation2[T Object](f func(context.Context, T, T) field.ErrorList) func(context.Context, Object, Object) field.ErrorList {
+	if f == nil {
+		return nil
+	}
+	return func(ctx context.Context, obj, old Object) field.ErrorList { return f(ctx, obj.(T), old.(T)) }
+}

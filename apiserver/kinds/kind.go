@@ -1,0 +1,157 @@
+package kinds
+
+import (
+	"context"
+	"time"
+
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// Object is what a Kind is made of: a Go type of an API with metadata.
+type Object interface {
+	runtime.Object
+	metav1.Object
+}
+
+// Names are what a resource is called.
+type Names struct {
+	// Resource is the plural in the URL, Singular the singular that clients
+	// accept.
+	Resource, Singular string
+	// ShortNames and Categories are further names, such as "po" and "all".
+	ShortNames, Categories []string
+}
+
+// Kind is a Definition with its Go type erased, as the registry uses it. No
+// function in it changes its second object argument (the old one), and all
+// may be nil unless said otherwise.
+type Kind struct {
+	schema.GroupVersionKind
+	Names
+	// Namespaced kinds live in namespaces, others belong to the cluster.
+	Namespaced bool
+	// StorageKey is the path below /registry/, such as "services/specs".
+	StorageKey string
+	// New and NewList make empty values; never nil.
+	New     func() Object
+	NewList func() runtime.Object
+	// Views are other groups or versions the same stored objects are served as.
+	Views []View
+
+	// ValidName returns what is wrong with a name (or, with prefix, a
+	// generateName); never nil.
+	ValidName func(name string, prefix bool) []string
+	// Default fills in fields left out. It runs on what a client sends and on
+	// what is read from the store.
+	Default func(obj Object)
+
+	// PrepareCreate removes what a creator may not set and sets what the
+	// server decides; after defaulting and before admission and validation.
+	PrepareCreate func(ctx context.Context, obj Object)
+	// Validate returns what is wrong with a new object beyond its metadata.
+	Validate func(ctx context.Context, obj Object) field.ErrorList
+	// PrepareUpdate takes back what a writer of the main resource may not
+	// change (its status, say) and counts the generation.
+	PrepareUpdate func(ctx context.Context, obj, old Object)
+	// ValidateUpdate returns what is wrong with a change beyond metadata.
+	ValidateUpdate func(ctx context.Context, obj, old Object) field.ErrorList
+	// Canonicalize normalises an object just before it is stored.
+	Canonicalize func(obj Object)
+	// Warnings returns texts for Warning headers; old is nil on create.
+	Warnings func(ctx context.Context, obj, old Object) []string
+
+	// CreateOnUpdate allows PUT to create, UnconditionalUpdate one without a
+	// resourceVersion.
+	CreateOnUpdate, UnconditionalUpdate bool
+	// TTL is how long an object is kept after its last write; zero for ever.
+	TTL func(obj Object) time.Duration
+	// GracefulDelete is asked before an object without finalizers is
+	// removed. It may adjust opts.GracePeriodSeconds; true means that the
+	// object is only marked (deletionTimestamp, deletionGracePeriodSeconds)
+	// and somebody else removes it when the grace period is over or the work
+	// is done.
+	GracefulDelete func(ctx context.Context, obj Object, opts *metav1.DeleteOptions) bool
+	// DefaultPropagation is what a delete without propagationPolicy does with
+	// dependents; empty means Background.
+	DefaultPropagation metav1.DeletionPropagation
+
+	// Begin, if set, takes outside resources for a write, such as service
+	// addresses, and may complete obj. It runs last before the store, for
+	// create (old nil) and update; done is called with the outcome and gives
+	// back what a failed or dry-run write took.
+	Begin func(ctx context.Context, obj, old Object, dryRun DryRun) (done func(stored Stored), err error)
+	// AfterDelete gives back what Begin took, once the object is gone.
+	AfterDelete func(obj Object)
+
+	// Status, if set, serves /status.
+	Status *Status
+	// Scale, if set, serves /scale.
+	Scale *Scale
+
+	// Fields returns the selectable fields besides metadata.name and
+	// metadata.namespace. FieldNames lists them; a selector that names
+	// another is refused.
+	Fields     func(obj Object) fields.Set
+	FieldNames []string
+
+	// Columns and Cells make a Table: one cell for each column. Without them
+	// the columns are Name and Created At. Conditions, if set, are those of
+	// the row.
+	Columns    []metav1.TableColumnDefinition
+	Cells      func(obj Object) []any
+	Conditions func(obj Object) []metav1.TableRowCondition
+}
+
+// DryRun says whether a write is only tried.
+type DryRun bool
+
+// Stored says whether a write has reached the store.
+type Stored bool
+
+// Status is what differs for writers of /status.
+type Status struct {
+	// PrepareUpdate takes back all changes outside the status.
+	PrepareUpdate func(ctx context.Context, obj, old Object)
+	// ValidateUpdate returns what is wrong with the new status.
+	ValidateUpdate func(ctx context.Context, obj, old Object) field.ErrorList
+}
+
+// Scale maps an object to the scale subresource.
+type Scale struct {
+	// Get fills spec and status of the scale; metadata is the registry's work.
+	Get func(obj Object, scale *autoscalingv1.Scale)
+	// Set changes the object's number of replicas.
+	Set func(obj Object, replicas int32)
+}
+
+// View is another group or version under which a kind's objects are served.
+type View struct {
+	schema.GroupVersionKind
+	Names
+	New     func() Object
+	NewList func() runtime.Object
+	// Default fills in what this version leaves out.
+	Default func(obj Object)
+	// ToStored and FromStored convert between this version and the kind's own.
+	// They may share memory with their argument and do not change it.
+	ToStored, FromStored func(obj Object) (Object, error)
+}
+
+// Is reports whether k serves the resource in the group and version given,
+// by itself or by a view.
+func (k *Kind) Is(gvr schema.GroupVersionResource) bool {
+	if k.GroupVersion() == gvr.GroupVersion() && k.Resource == gvr.Resource {
+		return true
+	}
+	for i := range k.Views {
+		if v := &k.Views[i]; v.GroupVersion() == gvr.GroupVersion() && v.Resource == gvr.Resource {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,64 @@
+package registry
+
+import (
+	"context"
+	"net/http"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/keelson-project/keelson/apiserver/kinds"
+)
+
+// Virtual is a resource, or a subresource of a stored one, that is not kept
+// but computed. Its verbs are the interfaces that Handler implements:
+// [Creater], [Getter], [Lister], [Connecter].
+type Virtual struct {
+	// Parent is the group and version in the URL.
+	Parent schema.GroupVersion
+	// Names are those of the resource; for a subresource only Resource, that
+	// of its parent, counts.
+	kinds.Names
+	// Subresource is the part after the object's name, such as "eviction";
+	// empty for a resource.
+	Subresource string
+	Namespaced  bool
+	// Kind is that of the bodies; its group and version may differ from
+	// Parent's, as policy/v1 Eviction does below core/v1 pods.
+	Kind schema.GroupVersionKind
+	// Handler implements the verbs.
+	Handler any
+}
+
+// Creater answers POST.
+type Creater interface {
+	// New makes the value that the body is decoded into.
+	New() runtime.Object
+	// Create does the work and returns what to answer. For a subresource name
+	// is the object's; otherwise it is empty. Admission is called through
+	// admit before anything takes effect; it is never nil.
+	Create(ctx context.Context, namespace, name string, obj runtime.Object, opts *metav1.CreateOptions, admit func(context.Context, runtime.Object) error) (runtime.Object, error)
+}
+
+// Getter answers GET of one object.
+type Getter interface {
+	Get(ctx context.Context, namespace, name string, opts *metav1.GetOptions) (runtime.Object, error)
+}
+
+// Lister answers GET of a collection.
+type Lister interface {
+	NewList() runtime.Object
+	List(ctx context.Context, namespace string, opts *metav1.ListOptions) (runtime.Object, error)
+}
+
+// Connecter answers with a stream or whatever else it likes, after the
+// request has been authenticated, authorized and, for all but GET, admitted.
+type Connecter interface {
+	// Methods are the HTTP methods served.
+	Methods() []string
+	// Connect returns the handler for one request; path is what follows the
+	// subresource in the URL, with its slash, or empty. An API status error
+	// is answered as such.
+	Connect(ctx context.Context, namespace, name, path string, r *http.Request) (http.Handler, error)
+}
