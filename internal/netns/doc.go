@@ -1,0 +1,2 @@
+// Package netns runs code inside a Linux network namespace.
+package netns
