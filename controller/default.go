@@ -1,0 +1,30 @@
+package controller
+
+import (
+	"github.com/keelson-project/keelson/controller/deployment"
+	"github.com/keelson-project/keelson/controller/namespace"
+	"github.com/keelson-project/keelson/controller/replicaset"
+	"github.com/keelson-project/keelson/controller/rootca"
+	"github.com/keelson-project/keelson/controller/serviceaccount"
+)
+
+// Default returns the controllers that every cluster needs and that need no settings.
+// The slice is the caller's.
+func Default() []Controller {
+	return []Controller{
+		deployment.Controller{},
+		namespace.Controller{},
+		replicaset.Controller{},
+		replicaset.Replication{},
+		serviceaccount.Controller{},
+	}
+}
+
+// configured returns the controllers that settings in c ask for.
+func configured(c Config) []Controller {
+	var more []Controller
+	if len(c.RootCA) > 0 {
+		more = append(more, rootca.Controller{CA: c.RootCA})
+	}
+	return more
+}
