@@ -28,7 +28,8 @@ type Plugin interface {
 	GC(ctx context.Context, keep []string) error
 
 	// Status returns nil if Add would work, else why it would not; the
-	// kubelet shows it in the node's Ready condition.
+	// kubelet shows it in the node's Ready condition. A full address range
+	// is no such reason: the pods that are there do well.
 	Status(ctx context.Context) error
 }
 

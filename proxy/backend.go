@@ -64,7 +64,8 @@ type ServicePort struct {
 	ExternalIPs []netip.Addr
 	// LoadBalancerIPs are the addresses in the service's status.
 	LoadBalancerIPs []netip.Addr
-	// SourceRanges, if not empty, are the only clients LoadBalancerIPs admit.
+	// SourceRanges, if there are any of an address's IP family, are the only
+	// clients that this one of LoadBalancerIPs admits.
 	SourceRanges []netip.Prefix
 	// Port is the service's port on its ClusterIPs, ExternalIPs and
 	// LoadBalancerIPs.
@@ -74,20 +75,22 @@ type ServicePort struct {
 	// AffinityTimeout above zero sends a client back to the endpoint it used
 	// within that time.
 	AffinityTimeout time.Duration
-	// Endpoints get the traffic that comes from inside the cluster. Empty
-	// means that connections are refused.
+	// Endpoints get the traffic that comes from inside the cluster, those of
+	// an address's own IP family. Where there are none, connections are
+	// refused.
 	Endpoints []Endpoint
 	// ExternalEndpoints get the traffic that comes from outside the cluster,
 	// by node ports, external addresses and load balancers. They differ from
 	// Endpoints where a traffic policy is Local.
 	ExternalEndpoints []Endpoint
-	// ExternalLocal says that spec.externalTrafficPolicy is Local: external
-	// traffic keeps its source address, and is dropped rather than refused
-	// where ExternalEndpoints is empty.
+	// ExternalLocal says that spec.externalTrafficPolicy is Local and some
+	// node has an endpoint: external traffic keeps its source address, and is
+	// dropped rather than refused where ExternalEndpoints is empty. What pods
+	// or the node itself send to external addresses goes to Endpoints.
 	ExternalLocal bool
-	// InternalLocal says that spec.internalTrafficPolicy is Local: internal
-	// traffic is dropped rather than refused where Endpoints is empty while
-	// other nodes have some.
+	// InternalLocal says that spec.internalTrafficPolicy is Local and some
+	// node has an endpoint: internal traffic is dropped rather than refused
+	// where Endpoints is empty.
 	InternalLocal bool
 }
 

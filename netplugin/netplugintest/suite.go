@@ -248,13 +248,13 @@ func testGC(t *testing.T, e Environment) {
 }
 
 func testStatus(t *testing.T, e Environment) {
-	p := e.Open(t, wide())
+	p := e.Open(t, narrow())
 	if err := p.Status(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	add(t, p, e.attachment(t, "a"))
+	fill(t, e, p)
 	if err := p.Status(t.Context()); err != nil {
-		t.Fatal(err)
+		t.Fatalf("with a full range: %v", err)
 	}
 }
 
