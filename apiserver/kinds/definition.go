@@ -39,6 +39,7 @@ type Definition[T Object] struct {
 
 	TTL                func(obj T) time.Duration
 	GracefulDelete     func(ctx context.Context, obj T, opts *metav1.DeleteOptions) bool
+	ReturnDeleted      bool
 	DefaultPropagation metav1.DeletionPropagation
 
 	// HasStatus serves /status with the two functions below.
@@ -71,7 +72,7 @@ func (d Definition[T]) Kind() *Kind {
 		ValidateUpdate: validation2(d.ValidateUpdate),
 		Canonicalize:   one(d.Canonicalize),
 		CreateOnUpdate: d.CreateOnUpdate, UnconditionalUpdate: d.UnconditionalUpdate,
-		TTL: get(d.TTL), DefaultPropagation: d.DefaultPropagation,
+		TTL: get(d.TTL), ReturnDeleted: d.ReturnDeleted, DefaultPropagation: d.DefaultPropagation,
 		Fields: get(d.Fields), FieldNames: d.FieldNames,
 		Columns: d.Columns, Cells: get(d.Cells), Conditions: get(d.Conditions),
 	}

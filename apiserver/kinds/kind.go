@@ -71,11 +71,13 @@ type Kind struct {
 	// TTL is how long an object is kept after its last write; zero for ever.
 	TTL func(obj Object) time.Duration
 	// GracefulDelete is asked before an object without finalizers is
-	// removed. It may adjust opts.GracePeriodSeconds; true means that the
-	// object is only marked (deletionTimestamp, deletionGracePeriodSeconds)
-	// and somebody else removes it when the grace period is over or the work
-	// is done.
+	// removed. It may adjust opts.GracePeriodSeconds and obj, which is what
+	// is stored next; true means that the object is only marked
+	// (deletionTimestamp, deletionGracePeriodSeconds) and somebody else
+	// removes it when the grace period is over or the work is done.
 	GracefulDelete func(ctx context.Context, obj Object, opts *metav1.DeleteOptions) bool
+	// ReturnDeleted answers a delete with the object instead of a Status.
+	ReturnDeleted bool
 	// DefaultPropagation is what a delete without propagationPolicy does with
 	// dependents; empty means Background.
 	DefaultPropagation metav1.DeletionPropagation

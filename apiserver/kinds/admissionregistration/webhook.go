@@ -1,0 +1,117 @@
+package admissionregistration
+
+import (
+	"context"
+
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/keelson-project/keelson/apiserver/kinds"
+	"github.com/keelson-project/keelson/apiserver/kinds/column"
+)
+
+func validatingWebhookConfiguration() *kinds.Kind {
+	return kinds.Definition[*admissionregistrationv1.ValidatingWebhookConfiguration]{
+		GVK: gvk("ValidatingWebhookConfiguration"),
+		Names: kinds.Names{
+			Resource: "validatingwebhookconfigurations", Singular: "validatingwebhookconfiguration",
+			Categories: []string{"api-extensions"},
+		},
+		New: func() *admissionregistrationv1.ValidatingWebhookConfiguration {
+			return &admissionregistrationv1.ValidatingWebhookConfiguration{}
+		},
+		NewList: func() runtime.Object { return &admissionregistrationv1.ValidatingWebhookConfigurationList{} },
+
+		Default: func(c *admissionregistrationv1.ValidatingWebhookConfiguration) {
+			for i := range c.Webhooks {
+				w := &c.Webhooks[i]
+				defaultWebhook(&w.FailurePolicy, &w.MatchPolicy, &w.NamespaceSelector, &w.ObjectSelector, &w.TimeoutSeconds)
+				defaultTarget(w.ClientConfig.Service, w.Rules)
+			}
+		},
+		PrepareCreate: func(_ context.Context, c *admissionregistrationv1.ValidatingWebhookConfiguration) { c.Generation = 1 },
+		PrepareUpdate: func(_ context.Context, c, old *admissionregistrationv1.ValidatingWebhookConfiguration) {
+			c.Generation = old.Generation
+			if !equality.Semantic.DeepEqual(c.Webhooks, old.Webhooks) {
+				c.Generation++
+			}
+		},
+
+		Columns: webhookColumns(),
+		Cells: func(c *admissionregistrationv1.ValidatingWebhookConfiguration) []any {
+			return []any{c.Name, int64(len(c.Webhooks)), column.Since(c.CreationTimestamp)}
+		},
+	}.Kind()
+}
+
+func mutatingWebhookConfiguration() *kinds.Kind {
+	return kinds.Definition[*admissionregistrationv1.MutatingWebhookConfiguration]{
+		GVK: gvk("MutatingWebhookConfiguration"),
+		Names: kinds.Names{
+			Resource: "mutatingwebhookconfigurations", Singular: "mutatingwebhookconfiguration",
+			Categories: []string{"api-extensions"},
+		},
+		New: func() *admissionregistrationv1.MutatingWebhookConfiguration {
+			return &admissionregistrationv1.MutatingWebhookConfiguration{}
+		},
+		NewList: func() runtime.Object { return &admissionregistrationv1.MutatingWebhookConfigurationList{} },
+
+		Default: func(c *admissionregistrationv1.MutatingWebhookConfiguration) {
+			for i := range c.Webhooks {
+				w := &c.Webhooks[i]
+				defaultWebhook(&w.FailurePolicy, &w.MatchPolicy, &w.NamespaceSelector, &w.ObjectSelector, &w.TimeoutSeconds)
+				defaultTarget(w.ClientConfig.Service, w.Rules)
+				set(&w.ReinvocationPolicy, admissionregistrationv1.NeverReinvocationPolicy)
+			}
+		},
+		PrepareCreate: func(_ context.Context, c *admissionregistrationv1.MutatingWebhookConfiguration) { c.Generation = 1 },
+		PrepareUpdate: func(_ context.Context, c, old *admissionregistrationv1.MutatingWebhookConfiguration) {
+			c.Generation = old.Generation
+			if !equality.Semantic.DeepEqual(c.Webhooks, old.Webhooks) {
+				c.Generation++
+			}
+		},
+
+		Columns: webhookColumns(),
+		Cells: func(c *admissionregistrationv1.MutatingWebhookConfiguration) []any {
+			return []any{c.Name, int64(len(c.Webhooks)), column.Since(c.CreationTimestamp)}
+		},
+	}.Kind()
+}
+
+func webhookColumns() []metav1.TableColumnDefinition {
+	return []metav1.TableColumnDefinition{
+		column.Name(),
+		column.Integer("Webhooks", "Webhooks indicates the number of webhooks registered in this configuration"),
+		column.Age(),
+	}
+}
+
+// defaultWebhook fills in what both kinds of webhooks have.
+func defaultWebhook(
+	failure **admissionregistrationv1.FailurePolicyType, match **admissionregistrationv1.MatchPolicyType,
+	namespaces, objects **metav1.LabelSelector, timeout **int32,
+) {
+	set(failure, admissionregistrationv1.Fail)
+	set(match, admissionregistrationv1.Equivalent)
+	set(namespaces, metav1.LabelSelector{})
+	set(objects, metav1.LabelSelector{})
+	set(timeout, 10)
+}
+
+func defaultTarget(service *admissionregistrationv1.ServiceReference, rules []admissionregistrationv1.RuleWithOperations) {
+	if service != nil {
+		set(&service.Port, 443)
+	}
+	for i := range rules {
+		set(&rules[i].Scope, admissionregistrationv1.AllScopes)
+	}
+}
+
+func set[T any](field **T, value T) {
+	if *field == nil {
+		*field = &value
+	}
+}

@@ -1,0 +1,102 @@
+package apps
+
+import (
+	"context"
+	"strconv"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/keelson-project/keelson/apiserver/kinds"
+	"github.com/keelson-project/keelson/apiserver/kinds/column"
+	"github.com/keelson-project/keelson/apiserver/kinds/podspec"
+)
+
+func daemonSet() *kinds.Kind {
+	spec, status := appsv1.DaemonSetSpec{}.SwaggerDoc(), appsv1.DaemonSetStatus{}.SwaggerDoc()
+	return kinds.Definition[*appsv1.DaemonSet]{
+		GVK: gvk("DaemonSet"),
+		Names: kinds.Names{
+			Resource: "daemonsets", Singular: "daemonset", ShortNames: []string{"ds"}, Categories: []string{"all"},
+		},
+		Namespaced: true,
+		New:        func() *appsv1.DaemonSet { return &appsv1.DaemonSet{} },
+		NewList:    func() runtime.Object { return &appsv1.DaemonSetList{} },
+
+		Default: func(ds *appsv1.DaemonSet) {
+			u := &ds.Spec.UpdateStrategy
+			if u.Type == "" {
+				u.Type = appsv1.RollingUpdateDaemonSetStrategyType
+			}
+			if u.Type == appsv1.RollingUpdateDaemonSetStrategyType {
+				set(&u.RollingUpdate, appsv1.RollingUpdateDaemonSet{})
+				set(&u.RollingUpdate.MaxUnavailable, intstr.FromInt32(1))
+				set(&u.RollingUpdate.MaxSurge, intstr.FromInt32(0))
+			}
+			set(&ds.Spec.RevisionHistoryLimit, 10)
+			podspec.Default(&ds.Spec.Template.Spec)
+		},
+		PrepareCreate: func(_ context.Context, ds *appsv1.DaemonSet) {
+			ds.Status = appsv1.DaemonSetStatus{}
+			ds.Generation = 1
+			setTemplateGeneration(ds, max(1, templateGeneration(ds)))
+		},
+		PrepareUpdate: func(_ context.Context, ds, old *appsv1.DaemonSet) {
+			ds.Status = old.Status
+			ds.Generation = old.Generation
+			generation := templateGeneration(old)
+			switch {
+			case !equality.Semantic.DeepEqual(ds.Spec.Template, old.Spec.Template):
+				ds.Generation++
+				generation++
+			case !equality.Semantic.DeepEqual(ds.Spec, old.Spec):
+				ds.Generation++
+			}
+			setTemplateGeneration(ds, generation)
+		},
+		UnconditionalUpdate: true,
+
+		HasStatus:           true,
+		PrepareStatusUpdate: func(_ context.Context, ds, old *appsv1.DaemonSet) { ds.Spec = old.Spec },
+
+		Columns: columns(spec["selector"],
+			column.Name(),
+			column.Integer("Desired", status["desiredNumberScheduled"]),
+			column.Integer("Current", status["currentNumberScheduled"]),
+			column.Integer("Ready", status["numberReady"]),
+			column.Integer("Up-to-date", status["updatedNumberScheduled"]),
+			column.Integer("Available", status["numberAvailable"]),
+			column.Text("Node Selector", corev1.PodSpec{}.SwaggerDoc()["nodeSelector"]),
+			column.Age(),
+		),
+		Cells: func(ds *appsv1.DaemonSet) []any {
+			names, images := column.Containers(ds.Spec.Template.Spec.Containers)
+			s := ds.Status
+			return []any{
+				ds.Name, int64(s.DesiredNumberScheduled), int64(s.CurrentNumberScheduled), int64(s.NumberReady),
+				int64(s.UpdatedNumberScheduled), int64(s.NumberAvailable), column.Labels(ds.Spec.Template.Spec.NodeSelector),
+				column.Since(ds.CreationTimestamp), names, images, column.Selector(ds.Spec.Selector),
+			}
+		},
+	}.Kind()
+}
+
+// templateGeneration counts the changes of a daemon set's template. It lives
+// in an annotation since the field for it has gone.
+func templateGeneration(ds *appsv1.DaemonSet) int64 {
+	n, err := strconv.ParseInt(ds.Annotations[appsv1.DeprecatedTemplateGeneration], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+func setTemplateGeneration(ds *appsv1.DaemonSet, n int64) {
+	if ds.Annotations == nil {
+		ds.Annotations = make(map[string]string, 1)
+	}
+	ds.Annotations[appsv1.DeprecatedTemplateGeneration] = strconv.FormatInt(n, 10)
+}

@@ -1,0 +1,140 @@
+package builtin
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/kubernetes/scheme"
+
+	"github.com/keelson-project/keelson/apiserver/kinds"
+)
+
+// made checks that what New and NewList make is of the kind that is claimed.
+func made(t *testing.T, gvk schema.GroupVersionKind, obj kinds.Object, list runtime.Object) {
+	t.Helper()
+	for want, v := range map[schema.GroupVersionKind]runtime.Object{
+		gvk: obj, gvk.GroupVersion().WithKind(gvk.Kind + "List"): list,
+	} {
+		is, _, err := scheme.Scheme.ObjectKinds(v)
+		if err != nil || !slices.Contains(is, want) {
+			t.Errorf("%v: made a %T, which is %v, %v", want, v, is, err)
+		}
+	}
+}
+
+func TestDefinitionsAreConsistent(t *testing.T) {
+	resources, keys := map[schema.GroupVersionResource]bool{}, map[string]bool{}
+	for _, k := range Kinds() {
+		t.Run(k.Kind, func(t *testing.T) {
+			made(t, k.GroupVersionKind, k.New(), k.NewList())
+			gvr := k.GroupVersion().WithResource(k.Resource)
+			if resources[gvr] || keys[k.StorageKey] {
+				t.Errorf("resource %v or storage key %q is taken", gvr, k.StorageKey)
+			}
+			resources[gvr], keys[k.StorageKey] = true, true
+			if k.Singular != strings.ToLower(k.Kind) {
+				t.Errorf("singular %q of %s", k.Singular, k.Kind)
+			}
+			if k.ValidName("Not/A..Name", false) == nil {
+				t.Error("any name is valid")
+			}
+			if (k.Columns == nil) != (k.Cells == nil) {
+				t.Error("columns without cells, or the reverse")
+			}
+			obj := k.New()
+			obj.SetName("it")
+			exercise(t, k, obj)
+			for i := range k.Views {
+				v := &k.Views[i]
+				made(t, v.GroupVersionKind, v.New(), v.NewList())
+				if !k.Is(v.GroupVersion().WithResource(v.Resource)) {
+					t.Errorf("does not serve its view %v", v.GroupVersionKind)
+				}
+				seen, err := v.FromStored(obj)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if v.Default != nil {
+					v.Default(seen)
+				}
+				back, err := v.ToStored(seen)
+				if err != nil || back.GetName() != "it" {
+					t.Errorf("lost on the way through %v: %v, %v", v.GroupVersionKind, back, err)
+				}
+			}
+		})
+	}
+	if len(resources) < 44 {
+		t.Errorf("only %d kinds", len(resources))
+	}
+}
+
+// exercise runs an object with a name and nothing else through all that a
+// kind does with it; nothing may panic, whatever is left out.
+func exercise(t *testing.T, k *kinds.Kind, obj kinds.Object) {
+	t.Helper()
+	ctx := context.Background()
+	if k.Default != nil {
+		k.Default(obj)
+		once := obj.DeepCopyObject()
+		k.Default(obj)
+		if !same(once, obj) {
+			t.Error("defaulting twice changes more than once")
+		}
+	}
+	if k.PrepareCreate != nil {
+		k.PrepareCreate(ctx, obj)
+	}
+	old := obj.DeepCopyObject().(kinds.Object)
+	if k.Validate != nil {
+		k.Validate(ctx, obj)
+	}
+	if k.PrepareUpdate != nil {
+		k.PrepareUpdate(ctx, obj, old)
+		if obj.GetGeneration() != old.GetGeneration() {
+			t.Error("an update without a change counts the generation")
+		}
+	}
+	if k.ValidateUpdate != nil {
+		k.ValidateUpdate(ctx, obj, old)
+	}
+	if k.Warnings != nil {
+		k.Warnings(ctx, obj, nil)
+		k.Warnings(ctx, obj, old)
+	}
+	if s := k.Status; s != nil {
+		s.PrepareUpdate(ctx, obj, old)
+		if s.ValidateUpdate != nil {
+			s.ValidateUpdate(ctx, obj, old)
+		}
+	}
+	if k.Canonicalize != nil {
+		k.Canonicalize(obj)
+	}
+	if k.GracefulDelete != nil {
+		k.GracefulDelete(ctx, obj, &metav1.DeleteOptions{})
+	}
+	if k.Cells != nil {
+		if got := k.Cells(obj); len(got) != len(k.Columns) {
+			t.Errorf("%d cells for %d columns", len(got), len(k.Columns))
+		}
+	}
+	if k.Fields != nil {
+		for name := range k.Fields(obj) {
+			if !slices.Contains(k.FieldNames, name) {
+				t.Errorf("field %q is not listed", name)
+			}
+		}
+	}
+}
+
+func same(a, b runtime.Object) bool {
+	x, errA := runtime.Encode(scheme.Codecs.LegacyCodec(scheme.Scheme.PrioritizedVersionsAllGroups()...), a)
+	y, errB := runtime.Encode(scheme.Codecs.LegacyCodec(scheme.Scheme.PrioritizedVersionsAllGroups()...), b)
+	return errA == nil && errB == nil && string(x) == string(y)
+}

@@ -1,0 +1,29 @@
+package coordination
+
+import (
+	coordinationv1 "k8s.io/api/coordination/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/keelson-project/keelson/apiserver/kinds"
+	"github.com/keelson-project/keelson/apiserver/kinds/column"
+)
+
+func lease() *kinds.Kind {
+	return kinds.Definition[*coordinationv1.Lease]{
+		GVK:        gvk("Lease"),
+		Names:      kinds.Names{Resource: "leases", Singular: "lease"},
+		Namespaced: true,
+		New:        func() *coordinationv1.Lease { return &coordinationv1.Lease{} },
+		NewList:    func() runtime.Object { return &coordinationv1.LeaseList{} },
+
+		CreateOnUpdate: true,
+
+		Columns: []metav1.TableColumnDefinition{
+			column.Name(), column.Text("Holder", coordinationv1.LeaseSpec{}.SwaggerDoc()["holderIdentity"]), column.Age(),
+		},
+		Cells: func(l *coordinationv1.Lease) []any {
+			return []any{l.Name, column.Or(l.Spec.HolderIdentity, ""), column.Since(l.CreationTimestamp)}
+		},
+	}.Kind()
+}

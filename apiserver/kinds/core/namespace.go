@@ -1,0 +1,83 @@
+package core
+
+import (
+	"context"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/validation"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/keelson-project/keelson/apiserver/kinds"
+	"github.com/keelson-project/keelson/apiserver/kinds/column"
+)
+
+func namespace() *kinds.Kind {
+	return kinds.Definition[*corev1.Namespace]{
+		GVK:     gvk("Namespace"),
+		Names:   kinds.Names{Resource: "namespaces", Singular: "namespace", ShortNames: []string{"ns"}},
+		New:     func() *corev1.Namespace { return &corev1.Namespace{} },
+		NewList: func() runtime.Object { return &corev1.NamespaceList{} },
+
+		ValidName: validation.ValidateNamespaceName,
+		Default: func(ns *corev1.Namespace) {
+			if ns.Status.Phase == "" {
+				ns.Status.Phase = corev1.NamespaceActive
+			}
+			labelWithName(ns)
+		},
+		PrepareCreate: func(_ context.Context, ns *corev1.Namespace) {
+			ns.Status = corev1.NamespaceStatus{Phase: corev1.NamespaceActive}
+			if !slices.Contains(ns.Spec.Finalizers, corev1.FinalizerKubernetes) {
+				ns.Spec.Finalizers = append(ns.Spec.Finalizers, corev1.FinalizerKubernetes)
+			}
+		},
+		PrepareUpdate: func(_ context.Context, ns, old *corev1.Namespace) {
+			ns.Spec.Finalizers = old.Spec.Finalizers
+			ns.Status = old.Status
+		},
+		Canonicalize:        labelWithName,
+		UnconditionalUpdate: true,
+		ReturnDeleted:       true,
+		GracefulDelete: func(_ context.Context, ns *corev1.Namespace, _ *metav1.DeleteOptions) bool {
+			ns.Status.Phase = corev1.NamespaceTerminating
+			return len(ns.Spec.Finalizers) > 0
+		},
+
+		HasStatus: true,
+		PrepareStatusUpdate: func(_ context.Context, ns, old *corev1.Namespace) {
+			ns.Spec = old.Spec
+		},
+
+		Fields: func(ns *corev1.Namespace) fields.Set {
+			return fields.Set{"status.phase": string(ns.Status.Phase), "name": ns.Name}
+		},
+		FieldNames: []string{"status.phase", "name"},
+
+		Columns: []metav1.TableColumnDefinition{column.Name(), column.Text("Status", "The status of the namespace"), column.Age()},
+		Cells: func(ns *corev1.Namespace) []any {
+			return []any{ns.Name, string(ns.Status.Phase), column.Since(ns.CreationTimestamp)}
+		},
+	}.Kind()
+}
+
+// labelWithName keeps the label that lets selectors find a namespace by name.
+func labelWithName(ns *corev1.Namespace) {
+	if ns.Name == "" || ns.Labels[corev1.LabelMetadataName] == ns.Name {
+		return
+	}
+	if ns.Labels == nil {
+		ns.Labels = make(map[string]string, 1)
+	}
+	ns.Labels[corev1.LabelMetadataName] = ns.Name
+}
+
+// PrepareNamespaceFinalize takes back what a writer of a namespace's finalize
+// subresource may not change: everything but spec.finalizers and metadata.
+// A deleted namespace is gone once its spec.finalizers and
+// metadata.finalizers are both empty.
+func PrepareNamespaceFinalize(ns, old *corev1.Namespace) {
+	ns.Status = old.Status
+}

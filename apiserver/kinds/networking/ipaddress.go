@@ -1,0 +1,39 @@
+package networking
+
+import (
+	"strings"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/keelson-project/keelson/apiserver/kinds"
+	"github.com/keelson-project/keelson/apiserver/kinds/column"
+)
+
+func ipAddress() *kinds.Kind {
+	return kinds.Definition[*networkingv1.IPAddress]{
+		GVK:     gvk("IPAddress"),
+		Names:   kinds.Names{Resource: "ipaddresses", Singular: "ipaddress", ShortNames: []string{"ip"}},
+		New:     func() *networkingv1.IPAddress { return &networkingv1.IPAddress{} },
+		NewList: func() runtime.Object { return &networkingv1.IPAddressList{} },
+
+		UnconditionalUpdate: true,
+
+		Columns: []metav1.TableColumnDefinition{
+			column.Name(), column.Text("ParentRef", networkingv1.IPAddressSpec{}.SwaggerDoc()["parentRef"]),
+		},
+		Cells: func(ip *networkingv1.IPAddress) []any {
+			parent := column.None
+			if p := ip.Spec.ParentRef; p != nil {
+				parts := []string{strings.ToLower(schema.GroupResource{Group: p.Group, Resource: p.Resource}.String())}
+				if p.Namespace != "" {
+					parts = append(parts, p.Namespace)
+				}
+				parent = strings.Join(append(parts, p.Name), "/")
+			}
+			return []any{ip.Name, parent}
+		},
+	}.Kind()
+}

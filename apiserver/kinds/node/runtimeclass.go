@@ -1,0 +1,28 @@
+package node
+
+import (
+	nodev1 "k8s.io/api/node/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/keelson-project/keelson/apiserver/kinds"
+	"github.com/keelson-project/keelson/apiserver/kinds/column"
+)
+
+func runtimeClass() *kinds.Kind {
+	return kinds.Definition[*nodev1.RuntimeClass]{
+		GVK:     gvk("RuntimeClass"),
+		Names:   kinds.Names{Resource: "runtimeclasses", Singular: "runtimeclass"},
+		New:     func() *nodev1.RuntimeClass { return &nodev1.RuntimeClass{} },
+		NewList: func() runtime.Object { return &nodev1.RuntimeClassList{} },
+
+		CreateOnUpdate: true,
+
+		Columns: []metav1.TableColumnDefinition{
+			column.Name(), column.Text("Handler", ""), column.Age(),
+		},
+		Cells: func(rc *nodev1.RuntimeClass) []any {
+			return []any{rc.Name, rc.Handler, column.Since(rc.CreationTimestamp)}
+		},
+	}.Kind()
+}

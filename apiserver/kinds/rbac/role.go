@@ -1,0 +1,36 @@
+package rbac
+
+import (
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/validation/path"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/keelson-project/keelson/apiserver/kinds"
+)
+
+func role() *kinds.Kind {
+	return kinds.Definition[*rbacv1.Role]{
+		GVK:        gvk("Role"),
+		Names:      kinds.Names{Resource: "roles", Singular: "role"},
+		Namespaced: true,
+		New:        func() *rbacv1.Role { return &rbacv1.Role{} },
+		NewList:    func() runtime.Object { return &rbacv1.RoleList{} },
+
+		ValidName:           path.ValidatePathSegmentName,
+		CreateOnUpdate:      true,
+		UnconditionalUpdate: true,
+	}.Kind()
+}
+
+func clusterRole() *kinds.Kind {
+	return kinds.Definition[*rbacv1.ClusterRole]{
+		GVK:     gvk("ClusterRole"),
+		Names:   kinds.Names{Resource: "clusterroles", Singular: "clusterrole"},
+		New:     func() *rbacv1.ClusterRole { return &rbacv1.ClusterRole{} },
+		NewList: func() runtime.Object { return &rbacv1.ClusterRoleList{} },
+
+		ValidName:           path.ValidatePathSegmentName,
+		CreateOnUpdate:      true,
+		UnconditionalUpdate: true,
+	}.Kind()
+}
