@@ -2,6 +2,8 @@ package controller
 
 import (
 	"github.com/keelson-project/keelson/controller/deployment"
+	"github.com/keelson-project/keelson/controller/endpointslice"
+	"github.com/keelson-project/keelson/controller/garbage"
 	"github.com/keelson-project/keelson/controller/namespace"
 	"github.com/keelson-project/keelson/controller/replicaset"
 	"github.com/keelson-project/keelson/controller/rootca"
@@ -13,6 +15,8 @@ import (
 func Default() []Controller {
 	return []Controller{
 		deployment.Controller{},
+		endpointslice.Controller{},
+		garbage.Controller{},
 		namespace.Controller{},
 		replicaset.Controller{},
 		replicaset.Replication{},
