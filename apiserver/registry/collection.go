@@ -1,0 +1,59 @@
+package registry
+
+import (
+	"context"
+	"sync"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/internalversion"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// deleters is how many objects of a collection are deleted at a time.
+const deleters = 4
+
+// DeleteCollection deletes what a list returns, and returns that list. It is
+// not atomic: an error leaves some objects deleted and others not.
+func (r *Resource) DeleteCollection(ctx context.Context, w Write, options *metav1.DeleteOptions, list *internalversion.ListOptions) (*List, error) {
+	found, err := r.List(ctx, w.Namespace, list)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var (
+		wg    sync.WaitGroup
+		once  sync.Once
+		first error
+		next  = make(chan int)
+	)
+	for range min(deleters, len(found.Items)) {
+		wg.Go(func() {
+			for i := range next {
+				one := w
+				obj := found.Items[i].Object
+				one.Namespace, one.Name = obj.GetNamespace(), obj.GetName()
+				if _, err := r.Delete(ctx, one, options); err != nil && !apierrors.IsNotFound(err) {
+					once.Do(func() { first = err; cancel() })
+				}
+			}
+		})
+	}
+	for i := range found.Items {
+		select {
+		case next <- i:
+			continue
+		case <-ctx.Done():
+		}
+		break
+	}
+	close(next)
+	wg.Wait()
+	if first == nil && ctx.Err() != nil {
+		first = r.apiError(ctx.Err(), "")
+	}
+	if first != nil {
+		return nil, first
+	}
+	return found, nil
+}

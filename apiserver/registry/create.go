@@ -1,0 +1,184 @@
+package registry
+
+import (
+	"context"
+	"errors"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/validation"
+	"k8s.io/apimachinery/pkg/api/validation/path"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/rand"
+	"k8s.io/apimachinery/pkg/util/uuid"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/apiserver/pkg/warning"
+
+	"github.com/keelson-project/keelson/apiserver/admission"
+	"github.com/keelson-project/keelson/apiserver/cache"
+	"github.com/keelson-project/keelson/apiserver/kinds"
+	"github.com/keelson-project/keelson/store"
+)
+
+const (
+	// maxGenerated is how often a generated name is tried.
+	maxGenerated = 8
+	maxNameLen   = 63
+	suffixLen    = 5
+)
+
+// Create stores a new object, given in the version shown and with its defaults;
+// it is the registry's from now on.
+func (r *Resource) Create(ctx context.Context, obj kinds.Object, w Write) (*cache.Item, error) {
+	if obj.GetResourceVersion() != "" {
+		return nil, apierrors.NewBadRequest("resourceVersion should not be set on objects to be created")
+	}
+	wipe(obj)
+	if err := r.EnsureNamespace(obj, w.Namespace); err != nil {
+		return nil, err
+	}
+	dedupOwners(ctx, obj, asSent)
+	obj = r.track(nil, obj, &w)
+	if err := r.mutate(ctx, r.attributes(ctx, &w, admission.Create, obj, nil), obj); err != nil {
+		return nil, err
+	}
+	dedupOwners(ctx, obj, afterAdmission)
+	generate := obj.GetName() == "" && obj.GetGenerateName() != ""
+	for try := 1; ; try++ {
+		next := obj
+		if generate {
+			if try < maxGenerated {
+				next = obj.DeepCopyObject().(kinds.Object)
+			}
+			next.SetName(generateName(obj.GetGenerateName()))
+		}
+		it, err := r.insert(ctx, next, &w)
+		if generate && apierrors.IsAlreadyExists(err) {
+			if try < maxGenerated {
+				continue
+			}
+			err = apierrors.NewGenerateNameConflict(r.GroupResource(), next.GetName(), 1)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return r.show(it)
+	}
+}
+
+// wipe removes what only the server sets.
+func wipe(obj metav1.Object) {
+	obj.SetDeletionTimestamp(nil)
+	obj.SetDeletionGracePeriodSeconds(nil)
+	obj.SetSelfLink("")
+}
+
+func generateName(base string) string {
+	if len(base) > maxNameLen-suffixLen {
+		base = base[:maxNameLen-suffixLen]
+	}
+	return base + rand.String(suffixLen)
+}
+
+// insert is the part of a create after mutation.
+func (r *Resource) insert(ctx context.Context, shown kinds.Object, w *Write) (*cache.Item, error) {
+	shown.SetCreationTimestamp(metav1.Now().Rfc3339Copy())
+	shown.SetUID(uuid.NewUUID())
+	obj, err := r.ToStored(shown)
+	if err != nil {
+		return nil, apierrors.NewBadRequest(err.Error())
+	}
+	k := r.Kind
+	if err := r.prepareCreate(ctx, obj); err != nil {
+		return nil, err
+	}
+	if err := r.approve(ctx, w, admission.Create, obj, nil); err != nil {
+		return nil, err
+	}
+	obj.SetResourceVersion("")
+	obj.SetSelfLink("")
+	key := r.key(obj.GetNamespace(), obj.GetName())
+	done := func(kinds.Stored) {}
+	if k.Begin != nil {
+		if done, err = k.Begin(ctx, obj, nil, w.DryRun); err != nil {
+			return nil, r.apiError(err, obj.GetName())
+		}
+		if done == nil {
+			done = func(kinds.Stored) {}
+		}
+	}
+	it, err := r.storeNew(ctx, key, obj, w.DryRun)
+	done(kinds.Stored(err == nil && !bool(w.DryRun)))
+	return it, err
+}
+
+// prepareCreate lets the kind complete a new object and checks it.
+func (r *Resource) prepareCreate(ctx context.Context, obj kinds.Object) error {
+	k := r.Kind
+	if k.PrepareCreate != nil {
+		k.PrepareCreate(ctx, obj)
+	}
+	errs := validation.ValidateObjectMetaAccessor(obj, k.Namespaced, k.ValidName, field.NewPath("metadata"))
+	if k.Validate != nil {
+		errs = append(errs, k.Validate(ctx, obj)...)
+	}
+	if len(errs) == 0 {
+		errs = validation.ValidateObjectMetaAccessor(obj, k.Namespaced, path.ValidatePathSegmentName, field.NewPath("metadata"))
+	}
+	if len(errs) > 0 {
+		return r.invalid(obj.GetName(), errs)
+	}
+	if k.Warnings != nil {
+		for _, text := range k.Warnings(ctx, obj, nil) {
+			warning.AddWarning(ctx, "", text)
+		}
+	}
+	if k.Canonicalize != nil {
+		k.Canonicalize(obj)
+	}
+	return nil
+}
+
+// storeNew writes a new object, or only checks that it could be.
+func (r *Resource) storeNew(ctx context.Context, key string, obj kinds.Object, dryRun kinds.DryRun) (*cache.Item, error) {
+	name := obj.GetName()
+	if dryRun {
+		it, err := r.current(ctx, key, fromStore)
+		if err != nil {
+			return nil, r.apiError(err, name)
+		}
+		if it != nil {
+			return nil, r.exists(it)
+		}
+		return cache.NewItem(r.hub, key, nil, obj, 0), nil
+	}
+	value, err := encodeStored(r.stored, obj)
+	if err != nil {
+		return nil, apierrors.NewInternalError(err)
+	}
+	pending := r.cached.Begin(key, value, obj)
+	revision, err := r.registry.store.Create(ctx, r.cached.Prefix()+key, value, r.ttl(obj))
+	if err == nil {
+		return pending.Commit(revision), nil
+	}
+	pending.Abort()
+	if errors.Is(err, store.ErrExists) {
+		it, getErr := r.current(ctx, key, fromStore)
+		if getErr == nil && it != nil {
+			return nil, r.exists(it)
+		}
+	}
+	return nil, r.apiError(err, name)
+}
+
+// exists is the 409 of a create.
+func (r *Resource) exists(it *cache.Item) error {
+	err := apierrors.NewAlreadyExists(r.GroupResource(), it.Object.GetName())
+	if it.Object.GetDeletionTimestamp() != nil {
+		err.ErrStatus.Message = "object is being deleted: " + err.ErrStatus.Message
+	}
+	return err
+}
+
+func (r *Resource) invalid(name string, errs field.ErrorList) error {
+	return apierrors.NewInvalid(r.Kind.GroupKind(), name, errs)
+}

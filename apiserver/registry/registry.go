@@ -1,0 +1,233 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/managedfields"
+
+	"github.com/keelson-project/keelson/apiserver/admission"
+	"github.com/keelson-project/keelson/apiserver/cache"
+	"github.com/keelson-project/keelson/apiserver/codec"
+	"github.com/keelson-project/keelson/apiserver/kinds"
+	"github.com/keelson-project/keelson/store"
+)
+
+// Prefix is where the keys of all resources begin in the store.
+const Prefix = "/registry/"
+
+// Registry keeps the stored resources of a server and does the verbs on them.
+type Registry struct {
+	store     store.Store
+	cache     *cache.Cache
+	codec     *codec.Codec
+	converter managedfields.TypeConverter
+	log       *slog.Logger
+	admission admission.Chain
+
+	mu        sync.Mutex // guards writes of resources
+	resources atomic.Pointer[map[schema.GroupVersionResource]*Resource]
+}
+
+// Config is what New needs; all fields are required but Logger.
+type Config struct {
+	Store store.Store
+	// Codec knows the types of all kinds that are no unstructured ones.
+	Codec *codec.Codec
+	// TypeConverter knows the schema of all kinds, for managed fields.
+	TypeConverter managedfields.TypeConverter
+	// Logger gets what needs attention; nil discards it.
+	Logger *slog.Logger
+}
+
+// New makes a registry without resources.
+func New(cfg Config) *Registry {
+	log := cfg.Logger
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	r := &Registry{
+		store: cfg.Store, codec: cfg.Codec, converter: cfg.TypeConverter, log: log,
+		cache: cache.New(cfg.Store, Prefix, log),
+	}
+	r.resources.Store(&map[schema.GroupVersionResource]*Resource{})
+	return r
+}
+
+// SetAdmission sets the chain that is asked about every write. It is to be
+// called before the first of them.
+func (r *Registry) SetAdmission(c admission.Chain) { r.admission = c }
+
+// Cache is the registry's cache; whoever owns the registry runs it.
+func (r *Registry) Cache() *cache.Cache { return r.cache }
+
+// Add begins to serve a kind, in its own version and in all of its views. While
+// the cache runs it returns when the kind's objects are there.
+func (r *Registry) Add(ctx context.Context, k *kinds.Kind) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	old := *r.resources.Load()
+	all := r.versions(k)
+	for _, v := range all {
+		if old[v.GVR] != nil {
+			return fmt.Errorf("resource %s is served already", v.GVR)
+		}
+	}
+	source := all[0].source(k)
+	cached, err := r.cache.Add(ctx, source)
+	if err != nil {
+		return fmt.Errorf("%s: %w", k.GroupVersionKind, err)
+	}
+	next := make(map[schema.GroupVersionResource]*Resource, len(old)+len(all))
+	for gvr, res := range old {
+		next[gvr] = res
+	}
+	for i, v := range all {
+		v.cached, v.hub, v.stored = cached, source, all[0].Type
+		if i > 0 {
+			v.shown = source.Views[i-1]
+		}
+		next[v.GVR] = v
+	}
+	r.resources.Store(&next)
+	return nil
+}
+
+// Remove ends serving a kind; its objects stay in the store.
+func (r *Registry) Remove(ctx context.Context, k *kinds.Kind) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	next := map[schema.GroupVersionResource]*Resource{}
+	var cached *cache.Resource
+	for gvr, res := range *r.resources.Load() {
+		if res.Kind == k {
+			cached = res.cached
+		} else {
+			next[gvr] = res
+		}
+	}
+	r.resources.Store(&next)
+	if cached == nil {
+		return nil
+	}
+	return r.cache.Remove(ctx, cached)
+}
+
+// Resource returns the resource with a name in a group and version; nil if
+// there is none.
+func (r *Registry) Resource(gvr schema.GroupVersionResource) *Resource {
+	return (*r.resources.Load())[gvr]
+}
+
+// Resources returns everything that is served, in no order.
+func (r *Registry) Resources() []*Resource {
+	m := *r.resources.Load()
+	out := make([]*Resource, 0, len(m))
+	for _, res := range m {
+		out = append(out, res)
+	}
+	return out
+}
+
+// Resource is a kind as one group and version shows it.
+type Resource struct {
+	kinds.Names
+	// GVR and GVK are the names in the group and version shown.
+	GVR schema.GroupVersionResource
+	GVK schema.GroupVersionKind
+	// Kind is what the objects are stored as. Shared; do not change.
+	Kind *kinds.Kind
+	// Type and ListType write down answers.
+	Type, ListType *codec.Type
+
+	registry *Registry
+	view     *kinds.View // nil for the kind itself
+	index    int         // of the view
+	cached   *cache.Resource
+	hub      *cache.Source
+	stored   *codec.Type
+	shown    *cache.Source // of the view
+	pages    pages
+	managers [3]lazyManager
+}
+
+// versions are the kind itself and then its views.
+func (r *Registry) versions(k *kinds.Kind) []*Resource {
+	make1 := func(gvk schema.GroupVersionKind, names kinds.Names, list runtime.Object, tag codec.Tagging) *Resource {
+		listGVK := gvk
+		listGVK.Kind += "List"
+		if g := list.GetObjectKind().GroupVersionKind(); g.Kind != "" {
+			listGVK.Kind = g.Kind
+		}
+		return &Resource{
+			registry: r, Names: names, Kind: k, GVK: gvk, GVR: gvk.GroupVersion().WithResource(names.Resource),
+			Type: codec.NewType(gvk, tag), ListType: codec.NewType(listGVK, tag),
+		}
+	}
+	all := []*Resource{make1(k.GroupVersionKind, k.Names, k.NewList(), tagging(k.New()))}
+	for i := range k.Views {
+		v := &k.Views[i]
+		res := make1(v.GroupVersionKind, v.Names, v.NewList(), tagging(v.New()))
+		res.view, res.index = v, i
+		all = append(all, res)
+	}
+	return all
+}
+
+// New makes an empty object in the version shown.
+func (r *Resource) New() kinds.Object {
+	if r.view != nil {
+		return r.view.New()
+	}
+	return r.Kind.New()
+}
+
+// Namespaced reports whether the objects live in namespaces.
+func (r *Resource) Namespaced() bool { return r.Kind.Namespaced }
+
+// GroupResource is what errors call the resource.
+func (r *Resource) GroupResource() schema.GroupResource { return r.GVR.GroupResource() }
+
+// Default fills in what an object in the version shown leaves out.
+func (r *Resource) Default(obj kinds.Object) {
+	switch {
+	case r.view != nil && r.view.Default != nil:
+		r.view.Default(obj)
+	case r.view == nil && r.Kind.Default != nil:
+		r.Kind.Default(obj)
+	}
+}
+
+// ToStored converts an object in the version shown to the stored one, which
+// may share memory with it.
+func (r *Resource) ToStored(obj kinds.Object) (kinds.Object, error) {
+	if r.view == nil {
+		return obj, nil
+	}
+	return r.view.ToStored(obj)
+}
+
+// FromStored is the inverse of ToStored.
+func (r *Resource) FromStored(obj kinds.Object) (kinds.Object, error) {
+	if r.view == nil {
+		return obj, nil
+	}
+	return r.view.FromStored(obj)
+}
+
+// show returns an item as this version shows it.
+func (r *Resource) show(it *cache.Item) (*cache.Item, error) {
+	if r.view == nil {
+		return it, nil
+	}
+	return it.View(r.index)
+}
+
+// Cached gives direct access to what the cache holds of the kind, in its
+// stored version.
+func (r *Resource) Cached() *cache.Resource { return r.cached }

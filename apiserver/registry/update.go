@@ -1,0 +1,286 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/validation"
+	"k8s.io/apimachinery/pkg/api/validation/path"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/apiserver/pkg/warning"
+
+	"github.com/keelson-project/keelson/apiserver/admission"
+	"github.com/keelson-project/keelson/apiserver/cache"
+	"github.com/keelson-project/keelson/apiserver/kinds"
+)
+
+// Created says whether an update made the object.
+type Created bool
+
+// A Changer makes the new state of an object from the old one, both in the
+// version shown and the new one with its defaults; old is nil where there is
+// none and must not be changed. It may be called several times, and then each
+// result is to be a fresh object. Managed fields are the Changer's work if
+// tracked is true.
+type Changer func(ctx context.Context, old kinds.Object) (obj kinds.Object, tracked Tracked, err error)
+
+// Tracked says whether managed fields are up to date already.
+type Tracked bool
+
+// Update replaces an object with one given in the version shown and with its
+// defaults; it is kept unchanged. Where the kind allows it, it creates.
+func (r *Resource) Update(ctx context.Context, obj kinds.Object, w Write) (*cache.Item, Created, error) {
+	if err := r.EnsureNamespace(obj, w.Namespace); err != nil {
+		return nil, false, err
+	}
+	dedupOwners(ctx, obj, asSent)
+	return r.change(ctx, w, obj.GetUID(), r.Kind.CreateOnUpdate, func(context.Context, kinds.Object) (kinds.Object, Tracked, error) {
+		return obj.DeepCopyObject().(kinds.Object), false, nil
+	})
+}
+
+// Change gives an object the state that a function makes of it; creates says
+// whether it may make one of nothing.
+func (r *Resource) Change(ctx context.Context, w Write, creates Creates, f Changer) (*cache.Item, Created, error) {
+	return r.change(ctx, w, "", bool(creates), f)
+}
+
+// Creates says whether a change may create the object.
+type Creates bool
+
+func (r *Resource) change(ctx context.Context, w Write, uid types.UID, mayCreate bool, f Changer) (out *cache.Item, created Created, err error) {
+	key := r.key(w.Namespace, w.Name)
+	if w.Subresource != "" {
+		mayCreate = false
+	}
+	err = r.attempt(ctx, key, w.Name, func(it *cache.Item, from origin) error {
+		var stepErr error
+		if it == nil {
+			if !mayCreate {
+				return apierrors.NewNotFound(r.GroupResource(), w.Name)
+			}
+			if uid != "" {
+				return r.preconditionFailed(w.Name, uid, "")
+			}
+			created = true
+			out, stepErr = r.createByChange(ctx, &w, f)
+			return stepErr
+		}
+		created = false
+		if uid != "" && it.Object.GetUID() != uid {
+			return r.preconditionFailed(w.Name, uid, it.Object.GetUID())
+		}
+		out, stepErr = r.replace(ctx, it, from, &w, f)
+		return stepErr
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	out, err = r.show(out)
+	return out, created, err
+}
+
+func (r *Resource) preconditionFailed(name string, want, have types.UID) error {
+	return apierrors.NewConflict(r.GroupResource(), name, fmt.Errorf("Precondition failed: UID in precondition: %v, UID in object meta: %v", want, have)) //nolint:staticcheck // the API's wording
+}
+
+// createByChange is an update of an object that does not exist.
+func (r *Resource) createByChange(ctx context.Context, w *Write, f Changer) (*cache.Item, error) {
+	obj, tracked, err := f(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	if obj.GetResourceVersion() != "" && obj.GetResourceVersion() != "0" {
+		return nil, apierrors.NewConflict(r.GroupResource(), w.Name, errors.New("StorageError: invalid object, Code: 4, Key: "+r.cached.Prefix()+r.key(w.Namespace, w.Name)+", ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: "+string(obj.GetUID())+", UID in object meta: "))
+	}
+	if w.MayCreate != nil {
+		if err := w.MayCreate(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.EnsureNamespace(obj, w.Namespace); err != nil {
+		return nil, err
+	}
+	obj.SetResourceVersion("")
+	wipe(obj)
+	if !tracked {
+		obj = r.track(nil, obj, w)
+	}
+	if err := r.mutate(ctx, r.attributes(ctx, w, admission.Create, obj, nil), obj); err != nil {
+		return nil, err
+	}
+	dedupOwners(ctx, obj, afterAdmission)
+	it, err := r.insert(ctx, obj, w)
+	if apierrors.IsAlreadyExists(err) && !bool(w.DryRun) {
+		return nil, errRace // somebody else was first; this is an update now
+	}
+	return it, err
+}
+
+// replace is one try of an update of a known state.
+func (r *Resource) replace(ctx context.Context, it *cache.Item, from origin, w *Write, f Changer) (*cache.Item, error) {
+	old := it.Object
+	oldShown := old
+	if r.view != nil {
+		v, err := it.View(r.index)
+		if err != nil {
+			return nil, err
+		}
+		oldShown = v.Object
+	}
+	obj, tracked, err := f(ctx, oldShown)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.checkVersion(obj, old, w.Name); err != nil {
+		return nil, err
+	}
+	if !tracked {
+		obj = r.track(oldShown, obj, w)
+	}
+	if err := r.mutate(ctx, r.attributes(ctx, w, admission.Update, obj, oldShown), obj); err != nil {
+		return nil, err
+	}
+	dedupOwners(ctx, obj, afterAdmission)
+	if r.view != nil {
+		if obj, err = r.ToStored(obj); err != nil {
+			return nil, apierrors.NewBadRequest(err.Error())
+		}
+	}
+	if err := r.prepareUpdate(ctx, obj, old, w); err != nil {
+		return nil, err
+	}
+	keepTimes(old, obj)
+	if err := r.approve(ctx, w, admission.Update, obj, old); err != nil {
+		return nil, err
+	}
+	if lastFinalizerGone(obj, old) {
+		return r.removeUpdated(ctx, it, obj, w)
+	}
+	return r.storeChanged(ctx, it, from, obj, w)
+}
+
+// checkVersion compares the resourceVersion a writer names with the present
+// one, and fills it in where it may be left out.
+func (r *Resource) checkVersion(obj, old kinds.Object, name string) error {
+	switch v := obj.GetResourceVersion(); v {
+	case old.GetResourceVersion():
+		return nil
+	case "", "0":
+		if !r.Kind.UnconditionalUpdate {
+			return apierrors.NewInvalid(schema.GroupKind{Group: r.GVR.Group, Kind: r.GVR.Resource}, name, field.ErrorList{
+				field.Invalid(field.NewPath("metadata").Child("resourceVersion"), 0, "must be specified for an update"),
+			})
+		}
+		obj.SetResourceVersion(old.GetResourceVersion())
+		return nil
+	default:
+		if _, err := parseVersion(v); err != nil {
+			return apierrors.NewInvalid(schema.GroupKind{Group: r.GVR.Group, Kind: r.GVR.Resource}, name, field.ErrorList{
+				field.Invalid(field.NewPath("metadata").Child("resourceVersion"), v, "must be a number"),
+			})
+		}
+		return apierrors.NewConflict(r.GroupResource(), name, errors.New(modified))
+	}
+}
+
+// prepareUpdate lets the kind take back and complete what changed, and checks
+// the result.
+func (r *Resource) prepareUpdate(ctx context.Context, obj, old kinds.Object, w *Write) error {
+	k := r.Kind
+	if err := r.EnsureNamespace(obj, w.Namespace); err != nil {
+		return err
+	}
+	obj.SetGeneration(old.GetGeneration())
+	prepare, validate := k.PrepareUpdate, k.ValidateUpdate
+	if w.Subresource == "status" && k.Status != nil {
+		prepare, validate = k.Status.PrepareUpdate, k.Status.ValidateUpdate
+	}
+	if prepare != nil {
+		prepare(ctx, obj, old)
+	}
+	if obj.GetUID() == "" {
+		obj.SetUID(old.GetUID())
+	}
+	if t := old.GetCreationTimestamp(); !t.IsZero() {
+		obj.SetCreationTimestamp(t)
+	}
+	if t := old.GetDeletionTimestamp(); !t.IsZero() {
+		obj.SetDeletionTimestamp(t)
+	}
+	if s := old.GetDeletionGracePeriodSeconds(); s != nil && obj.GetDeletionGracePeriodSeconds() == nil {
+		obj.SetDeletionGracePeriodSeconds(s)
+	}
+	meta := field.NewPath("metadata")
+	errs := validation.ValidateObjectMetaAccessor(obj, k.Namespaced, path.ValidatePathSegmentName, meta)
+	errs = append(errs, validation.ValidateObjectMetaAccessorUpdate(obj, old, meta)...)
+	if validate != nil {
+		errs = append(errs, validate(ctx, obj, old)...)
+	}
+	if len(errs) > 0 {
+		return r.invalid(obj.GetName(), errs)
+	}
+	if k.Warnings != nil && w.Subresource == "" {
+		for _, text := range k.Warnings(ctx, obj, old) {
+			warning.AddWarning(ctx, "", text)
+		}
+	}
+	if k.Canonicalize != nil {
+		k.Canonicalize(obj)
+	}
+	return nil
+}
+
+// storeChanged writes a changed object.
+func (r *Resource) storeChanged(ctx context.Context, it *cache.Item, from origin, obj kinds.Object, w *Write) (*cache.Item, error) {
+	var err error
+	done := func(kinds.Stored) {}
+	if r.Kind.Begin != nil && w.Subresource == "" {
+		if done, err = r.Kind.Begin(ctx, obj, it.Object, w.DryRun); err != nil {
+			return nil, err
+		}
+		if done == nil {
+			done = func(kinds.Stored) {}
+		}
+	}
+	out, err := r.swap(ctx, it, from, obj, w.DryRun)
+	done(kinds.Stored(err == nil && !bool(w.DryRun)))
+	return out, err
+}
+
+// swap writes an object in the place of another state of it.
+func (r *Resource) swap(ctx context.Context, it *cache.Item, from origin, obj kinds.Object, dryRun kinds.DryRun) (*cache.Item, error) {
+	if dryRun {
+		return cache.NewItem(r.hub, it.Key, nil, obj, it.Revision), nil
+	}
+	obj.SetResourceVersion("")
+	obj.SetSelfLink("")
+	value, err := encodeStored(r.stored, obj)
+	if err != nil {
+		return nil, apierrors.NewInternalError(err)
+	}
+	if bytes.Equal(value, it.Value) {
+		if from == fromCache {
+			fresh, err := r.current(ctx, it.Key, fromStore)
+			if err != nil {
+				return nil, err
+			}
+			if revisionOf(fresh) != it.Revision {
+				return nil, errRace
+			}
+		}
+		return it, nil
+	}
+	pending := r.cached.Begin(it.Key, value, obj)
+	revision, err := r.registry.store.Update(ctx, r.cached.Prefix()+it.Key, value, it.Revision, r.ttl(obj))
+	if err != nil {
+		pending.Abort()
+		return nil, err
+	}
+	return pending.Commit(revision), nil
+}
