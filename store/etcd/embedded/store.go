@@ -60,6 +60,9 @@ func Start(ctx context.Context, cfg Config) (*Store, error) {
 		}
 		return nil, fmt.Errorf("embedded: lock %s: %w", cfg.Dir, err)
 	}
+	if err := begin(cfg.Dir); err != nil {
+		return nil, errors.Join(err, s.stop())
+	}
 	listeners, err := s.listen(cfg)
 	if err != nil {
 		return nil, errors.Join(err, s.stop())
@@ -82,6 +85,9 @@ func Start(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, errors.Join(fmt.Errorf("embedded: server on %s stopped while starting", cfg.Dir), closeAll(listeners), s.stop())
 	case <-ctx.Done():
 		return nil, errors.Join(fmt.Errorf("embedded: start on %s: %w", cfg.Dir, ctx.Err()), closeAll(listeners), s.stop())
+	}
+	if err := complete(cfg.Dir); err != nil {
+		return nil, errors.Join(err, closeAll(listeners), s.stop())
 	}
 	s.client = v3client.New(s.server)
 	s.Store = etcd.New(s.client, cfg.Prefix)
