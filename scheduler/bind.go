@@ -35,10 +35,7 @@ func (s *Scheduler) place(ctx context.Context, cs *framework.CycleState, p *queu
 // bind carries a decision out, or takes it back.
 func (s *Scheduler) bind(ctx context.Context, cs *framework.CycleState, p *queue.Pod, node string) {
 	pod := p.Info.Pod
-	st, plugin := s.permit(ctx, cs, node)
-	if st.IsSuccess() {
-		st, plugin = s.profile.PreBind(ctx, cs, node)
-	}
+	st, plugin := s.prepare(ctx, cs, node)
 	if st.IsSuccess() {
 		st, plugin = s.profile.Bind(ctx, cs, node)
 	}
@@ -65,15 +62,16 @@ func (s *Scheduler) bind(ctx context.Context, cs *framework.CycleState, p *queue
 	s.turnDown(p, st, plugin)
 }
 
-// permit lets the slot go while a plugin makes up its mind.
-func (s *Scheduler) permit(ctx context.Context, cs *framework.CycleState, node string) (*framework.Status, string) {
-	if !s.profile.HasPermit() {
-		return nil, ""
+// prepare runs the steps before binding, and lets the slot go if they may take long.
+func (s *Scheduler) prepare(ctx context.Context, cs *framework.CycleState, node string) (*framework.Status, string) {
+	if cs.SlowBind || s.profile.HasPermit() {
+		<-s.slots
+		defer func() { s.slots <- struct{}{} }() // who holds a slot ends with ctx at the latest
 	}
-	<-s.slots
-	st, plugin := s.profile.Permit(ctx, cs, node)
-	s.slots <- struct{}{} // never held for long without progress: every holder ends with ctx
-	return st, plugin
+	if st, plugin := s.profile.Permit(ctx, cs, node); !st.IsSuccess() {
+		return st, plugin
+	}
+	return s.profile.PreBind(ctx, cs, node)
 }
 
 // turnDown requeues a pod whose chosen node came to nothing.

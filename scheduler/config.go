@@ -12,15 +12,19 @@ import (
 
 	"github.com/keelson-project/keelson/scheduler/framework"
 	"github.com/keelson-project/keelson/scheduler/plugins/defaultbinder"
+	"github.com/keelson-project/keelson/scheduler/plugins/defaultpreemption"
 	"github.com/keelson-project/keelson/scheduler/plugins/imagelocality"
+	"github.com/keelson-project/keelson/scheduler/plugins/interpodaffinity"
 	"github.com/keelson-project/keelson/scheduler/plugins/nodeaffinity"
 	"github.com/keelson-project/keelson/scheduler/plugins/nodename"
 	"github.com/keelson-project/keelson/scheduler/plugins/nodeports"
 	"github.com/keelson-project/keelson/scheduler/plugins/noderesources"
 	"github.com/keelson-project/keelson/scheduler/plugins/nodeunschedulable"
+	"github.com/keelson-project/keelson/scheduler/plugins/podtopologyspread"
 	"github.com/keelson-project/keelson/scheduler/plugins/queuesort"
 	"github.com/keelson-project/keelson/scheduler/plugins/schedulinggates"
 	"github.com/keelson-project/keelson/scheduler/plugins/tainttoleration"
+	"github.com/keelson-project/keelson/scheduler/plugins/volumebinding"
 )
 
 // Config is what a [Scheduler] is made of. Only Client is required.
@@ -70,6 +74,10 @@ func DefaultPlugins() []framework.Enabled {
 		{Plugin: nodeaffinity.Plugin{}, Weight: 2},
 		{Plugin: nodeports.Plugin{}},
 		{Plugin: noderesources.Fit{}},
+		{Plugin: volumebinding.Plugin{}},
+		{Plugin: podtopologyspread.Plugin{}, Weight: 2},
+		{Plugin: interpodaffinity.Plugin{}, Weight: 2},
+		{Plugin: defaultpreemption.Plugin{}},
 		{Plugin: noderesources.BalancedAllocation{}},
 		{Plugin: imagelocality.Plugin{}},
 		{Plugin: defaultbinder.Plugin{}},

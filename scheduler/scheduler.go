@@ -205,7 +205,7 @@ func (s *Scheduler) refuse(ctx context.Context, cs *framework.CycleState, p *que
 	result := s.profile.PostFilter(ctx, cs, d)
 	if result != nil {
 		if result.NominatedNode != "" {
-			cs.Snapshot.Nominate(p.Info, result.NominatedNode)
+			s.preempt(ctx, cs, p, result)
 		} else {
 			cs.Snapshot.Unnominate(p.Info.Pod.UID)
 		}

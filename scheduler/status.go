@@ -34,7 +34,7 @@ type statusWriter struct {
 
 type statusReport struct {
 	pod             *corev1.Pod
-	reason, message string
+	reason, message string // empty: leave the condition alone
 	nomination      *framework.PostFilterResult
 }
 
@@ -139,7 +139,7 @@ func statusPatch(r *statusReport, now time.Time) map[string]any {
 		Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: r.reason, Message: r.message,
 		LastTransitionTime: metav1.NewTime(now), ObservedGeneration: r.pod.Generation,
 	}
-	changed := true
+	changed := r.reason != ""
 	for i := range r.pod.Status.Conditions {
 		c := &r.pod.Status.Conditions[i]
 		if c.Type != want.Type {
@@ -148,7 +148,7 @@ func statusPatch(r *statusReport, now time.Time) map[string]any {
 		if c.Status == want.Status {
 			want.LastTransitionTime = c.LastTransitionTime
 		}
-		changed = c.Status != want.Status || c.Reason != want.Reason || c.Message != want.Message
+		changed = changed && (c.Status != want.Status || c.Reason != want.Reason || c.Message != want.Message)
 	}
 	if changed {
 		patch["conditions"] = []corev1.PodCondition{want}

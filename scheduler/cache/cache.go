@@ -46,6 +46,7 @@ const (
 	forget
 	nominate
 	unnominate
+	spare
 )
 
 // New makes an empty cache.
@@ -84,6 +85,9 @@ func (c *Cache) RemovePod(uid types.UID) { c.append(change{kind: removePod, uid:
 
 // Forget logs that a pod could not be bound to the node it was assumed on.
 func (c *Cache) Forget(uid types.UID) { c.append(change{kind: forget, uid: uid}) }
+
+// Spare logs that a pod which was to make room could not be deleted.
+func (c *Cache) Spare(uid types.UID) { c.append(change{kind: spare, uid: uid}) }
 
 // Nominate logs that a pod without a node has the node nominated in its status; an empty name takes it back.
 func (c *Cache) Nominate(p *framework.PodInfo, node string) {
@@ -138,5 +142,7 @@ func (c *Cache) apply(ch *change) {
 		}
 	case unnominate:
 		s.Unnominate(ch.uid)
+	case spare:
+		s.Spare(ch.uid)
 	}
 }

@@ -53,6 +53,10 @@ type CycleState struct {
 	// SkipFilter and SkipScore have a bit per plugin that asked to be left out; for the profile's use.
 	SkipFilter, SkipScore uint64
 
+	// SlowBind is set in Reserve by a plugin whose PreBind will wait for others, so that
+	// the pod does not take up one of the places for binding meanwhile.
+	SlowBind bool
+
 	data []stateEntry
 }
 

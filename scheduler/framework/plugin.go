@@ -84,6 +84,8 @@ type FilterRunner interface {
 type PostFilterResult struct {
 	// NominatedNode is where the pod will soon fit; empty clears the nomination.
 	NominatedNode string
+	// Victims are pods to delete so that it will.
+	Victims []*PodInfo
 }
 
 // PostFilterPlugin is called when no node fits. A nil result leaves the pod's nomination alone.

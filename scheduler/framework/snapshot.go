@@ -3,6 +3,7 @@ package framework
 import (
 	"cmp"
 	"slices"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -12,8 +13,8 @@ import (
 // Snapshot is the nodes of a cluster and the pods on them. One goroutine owns it:
 // it alone calls the methods that change it, and none of them while a decision
 // is being made. Every method that only reads is safe for many goroutines, save
-// [Snapshot.Matching] and [Snapshot.Topology], which build what they are asked for
-// the first time and so belong in PreFilter and PreScore.
+// [Snapshot.Matching], which counts what it is asked for the first time and so
+// belongs in PreFilter and PreScore.
 type Snapshot struct {
 	slots   []*NodeInfo
 	free    []int32
@@ -25,6 +26,7 @@ type Snapshot struct {
 
 	index      podIndex
 	terms      termIndex
+	topologyMu sync.Mutex
 	topologies map[string]*Topology
 	imageNodes map[string]int
 	avoided    int
@@ -32,6 +34,7 @@ type Snapshot struct {
 
 	nominatedOn map[string][]*PodInfo
 	nominations map[types.UID]string
+	doomed      map[types.UID]struct{}
 }
 
 type placement struct {
@@ -51,6 +54,7 @@ func NewSnapshot() *Snapshot {
 		imageNodes:  make(map[string]int),
 		nominatedOn: make(map[string][]*PodInfo),
 		nominations: make(map[types.UID]string),
+		doomed:      make(map[types.UID]struct{}),
 	}
 }
 
@@ -96,6 +100,8 @@ func (s *Snapshot) HasTerms(kind TermKind) bool { return s.terms.kinds[kind] > 0
 
 // Topology groups the nodes by a label.
 func (s *Snapshot) Topology(key string) *Topology {
+	s.topologyMu.Lock()
+	defer s.topologyMu.Unlock()
 	t := s.topologies[key]
 	if t != nil && len(t.nodes) <= 2*t.live+64 {
 		return t
@@ -189,6 +195,7 @@ func (s *Snapshot) RemovePod(uid types.UID) bool {
 	}
 	s.generation++
 	delete(s.pods, uid)
+	delete(s.doomed, uid)
 	if n := s.byName[at.node]; n != nil {
 		s.unplace(at.info, n)
 	} else if delete(s.orphans[at.node], uid); len(s.orphans[at.node]) == 0 {
@@ -231,6 +238,22 @@ func (s *Snapshot) NominatedOn(node string) []*PodInfo {
 
 // NominatedNode returns the node nominated for a pod, or "".
 func (s *Snapshot) NominatedNode(uid types.UID) string { return s.nominations[uid] }
+
+// Doom notes that a pod is about to be deleted to make room.
+func (s *Snapshot) Doom(uid types.UID) {
+	if _, placed := s.pods[uid]; placed {
+		s.doomed[uid] = struct{}{}
+	}
+}
+
+// Spare takes back that a pod is about to be deleted.
+func (s *Snapshot) Spare(uid types.UID) { delete(s.doomed, uid) }
+
+// Doomed reports whether a pod is about to be deleted to make room.
+func (s *Snapshot) Doomed(uid types.UID) bool {
+	_, ok := s.doomed[uid]
+	return ok
+}
 
 func (s *Snapshot) place(p *PodInfo, n *NodeInfo) {
 	n.AddPod(p)

@@ -61,3 +61,6 @@ func (t *Topology) leave(d int32) {
 		}
 	}
 }
+
+// DomainOf returns the domain of the node in a slot, or -1.
+func (t *Topology) DomainOf(slot int32) int32 { return t.domain[slot] }
