@@ -212,18 +212,41 @@ func (x *execution) serve(ctx context.Context, over <-chan struct{}) {
 		})
 	}
 	if x.stdin != "" {
-		// Opened here, while the process still holds its end for sure.
-		in, err := os.OpenFile(x.stdin, os.O_WRONLY|unix.O_NONBLOCK, 0)
-		if err == nil {
-			go func() {
-				_, _ = io.Copy(in, x.streams.Stdin)
-				in.Close()
-				_, _ = x.s.task.CloseIO(ctx, &task.CloseIORequest{ID: x.id, ExecID: x.name, Stdin: true})
-			}()
-		}
+		go func() {
+			in := openWriter(x.stdin, over)
+			if in == nil {
+				return
+			}
+			_, _ = io.Copy(in, x.streams.Stdin)
+			in.Close()
+			_, _ = x.s.task.CloseIO(ctx, &task.CloseIORequest{ID: x.id, ExecID: x.name, Stdin: true})
+		}()
 	}
 	if x.streams.TTY && x.streams.Resize != nil {
 		go resize(ctx, x.s, x.id, x.name, x.streams.Resize, over)
+	}
+}
+
+// openWriter opens a pipe for writing as soon as somebody reads it, which the
+// shim does shortly after the process has started; nil if it is over before.
+func openWriter(path string, over <-chan struct{}) *os.File {
+	// The kernel tells nobody that a reader has come, except by letting an
+	// open for writing through; a blocking one could not be taken back.
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for {
+		f, err := os.OpenFile(path, os.O_WRONLY|unix.O_NONBLOCK, 0)
+		if err == nil {
+			return f
+		}
+		if !errors.Is(err, unix.ENXIO) {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-over:
+			return nil
+		}
 	}
 }
 

@@ -54,16 +54,33 @@ func pin(dir string, spec pinSpec) (pinned, error) {
 		return p, err
 	}
 	done := make(chan error, 1)
-	go func() {
-		// The thread has changed its namespaces: it must not be used for
-		// anything else, and ends with this goroutine.
-		runtime.LockOSThread()
-		done <- p.make(spec)
-	}()
+	onSpareThread(func() { done <- p.make(spec) })
 	if err := <-done; err != nil {
 		return p, errors.Join(fmt.Errorf("make the namespaces of the sandbox: %w", err), p.remove())
 	}
 	return p, nil
+}
+
+// onSpareThread runs fn in a goroutine on a thread that ends with it, so that fn
+// may change the thread's namespaces. The process's first thread cannot end, and
+// would show its namespaces as the whole process's: it is spared.
+func onSpareThread(fn func()) {
+	go func() {
+		runtime.LockOSThread()
+		if unix.Gettid() != unix.Getpid() {
+			fn()
+			return // still locked, which ends the thread
+		}
+		defer runtime.UnlockOSThread()
+		// While this goroutine holds the first thread, others get others.
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			runtime.LockOSThread()
+			fn()
+		}()
+		<-done
+	}()
 }
 
 func (p pinned) make(spec pinSpec) error {

@@ -108,7 +108,8 @@ func (r *Runtime) pauseRoot() (string, error) {
 	if have, err := os.ReadFile(filepath.Join(dir, "pause")); err == nil && bytes.Equal(have, program) {
 		return dir, nil
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	// The runtime wants to mount /proc.
+	if err := os.MkdirAll(filepath.Join(dir, "proc"), 0o755); err != nil {
 		return "", err
 	}
 	tmp := filepath.Join(dir, "."+newID())
@@ -140,6 +141,7 @@ func (r *Runtime) startPause(ctx context.Context, sb *sandbox) (int, error) {
 			Capabilities: &specs.LinuxCapabilities{},
 			OOMScoreAdj:  clampOOMScoreAdj(-998),
 		},
+		Mounts: []specs.Mount{{Destination: "/proc", Type: "proc", Source: "proc", Options: []string{"nosuid", "noexec", "nodev"}}},
 		Linux: &specs.Linux{
 			CgroupsPath: filepath.Join("/", parent, sb.id),
 			Namespaces:  []specs.LinuxNamespace{{Type: specs.MountNamespace}, {Type: specs.PIDNamespace}},

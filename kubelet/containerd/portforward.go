@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"runtime"
 	"strconv"
 	"time"
 
@@ -67,10 +66,8 @@ func dialIn(ctx context.Context, netns string, port uint16) (*net.TCPConn, error
 		err  error
 	}
 	done := make(chan result, 1)
-	go func() {
+	onSpareThread(func() {
 		if netns != "" {
-			// Not unlocked: the thread is spoilt and ends with the goroutine.
-			runtime.LockOSThread()
 			if err := enterNetNS(netns); err != nil {
 				done <- result{err: err}
 				return
@@ -87,7 +84,7 @@ func dialIn(ctx context.Context, netns string, port uint16) (*net.TCPConn, error
 			errs = append(errs, err)
 		}
 		done <- result{err: errors.Join(errs...)}
-	}()
+	})
 	res := <-done
 	if res.err != nil {
 		return nil, res.err
