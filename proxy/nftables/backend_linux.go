@@ -52,7 +52,9 @@ func New(config Config) (*Backend, error) {
 				r.clusters = append(r.clusters, p)
 			}
 		}
-		b.tables = append(b.tables, &table{renderer: r, ruleset: newRuleset()})
+		t := &table{renderer: r}
+		t.empty()
+		b.tables = append(b.tables, t)
 	}
 	return b, nil
 }
@@ -70,8 +72,9 @@ func (b *Backend) Sync(ctx context.Context, ports []proxy.ServicePort) error {
 		return err
 	}
 	b.ports = make(map[proxy.PortName]proxy.ServicePort, len(ports))
-	for _, t := range b.tables {
-		t.ruleset = newRuleset()
+	for i, t := range b.tables {
+		// Mostly IPv4: two elements for an address, one for an endpoint.
+		t.ruleset = newRuleset(5 * len(ports) / (1 + 9*i))
 	}
 	for i := range ports {
 		b.set(ports[i])
@@ -110,6 +113,13 @@ func (b *Backend) rewrite(t *table) error {
 		return err
 	}
 	return w.write(everything)
+}
+
+// empty forgets what is in the table, and that it is there.
+func (t *table) empty() {
+	t.ruleset = newRuleset(0)
+	t.everything()
+	t.there = false
 }
 
 func (t *table) table() *nftables.Table { return t.family.table }
@@ -268,8 +278,7 @@ func (b *Backend) Cleanup(ctx context.Context) error {
 	}
 	b.ports = make(map[proxy.PortName]proxy.ServicePort)
 	for _, t := range b.tables {
-		t.ruleset = newRuleset()
-		t.there = false
+		t.empty()
 	}
 	all, err := b.conn.ListTables()
 	if err != nil {

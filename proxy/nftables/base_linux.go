@@ -53,7 +53,7 @@ func (r *renderer) base() []baseChain {
 	return append(chains, baseChain{
 		"masquerade", nftables.ChainTypeNAT, nftables.ChainHookPostrouting, *nftables.ChainPriorityNATSource, []rule{
 			line(marked(r.config.MasqueradeMark), masquerade()),
-			line(translated(), r.from(r.register(0)), r.to(r.register(1)), r.member(hairpin), masquerade()),
+			line(translated(), r.from(r.register(0)), then(r.to(r.register(1))), r.member(hairpin), masquerade()),
 		},
 	})
 }

@@ -56,7 +56,10 @@ func newFamily(table string, is4 bool) *family {
 		}
 		address = nftables.TypeIP6Addr
 	}
-	protocol, port, number := nftables.TypeInetProto, nftables.TypeInetService, nftables.TypeInteger
+	protocol, port := nftables.TypeInetProto, nftables.TypeInetService
+	// The number of an endpoint would be an integer, but the nft tool aborts
+	// when it lists a key with one: that type has no width.
+	number := nftables.TypeMark
 	concat := nftables.MustConcatSetType
 	verdict, target := nftables.TypeVerdict, concat(address, port)
 	for id, s := range map[setID]*nftables.Set{

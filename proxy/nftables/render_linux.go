@@ -175,7 +175,7 @@ func (q *request) nodePort() {
 	case q.plain():
 		n := len(q.external)
 		q.element(nodePorts, name, q.sharedChain("node-port-"+strconv.Itoa(n), mark(q.config.MasqueradeMark),
-			line(loadPort(plainRegister(0), plainRegister(1)), random(n, plainRegister(2)), q.dnatBy(nodePortEndpoints))))
+			line(loadPort(plainRegister(0), plainRegister(1)), then(random(n, plainRegister(2))), q.dnatBy(nodePortEndpoints))))
 		q.targets(nodePortEndpoints, name, q.external)
 	default:
 		q.element(nodePorts, name, q.externalChain())
@@ -189,7 +189,7 @@ func (q *request) unserved() bool {
 
 // pick sends a packet to one of n entries of the map of endpoints.
 func (q *request) pick(n int) rule {
-	return line(q.to(q.register(0)), q.protocolAndPort(), random(n, q.register(3)), q.dnatBy(endpoints))
+	return line(q.to(q.register(0)), q.protocolAndPort(), then(random(n, q.register(3))), q.dnatBy(endpoints))
 }
 
 func (q *request) targets(set setID, name []byte, to []proxy.Endpoint) {

@@ -138,7 +138,13 @@ func (f *family) compare(op expr.CmpOp, sign string, p netip.Prefix) rule {
 }
 
 // protocolAndPort loads the rest of a key that begins with an address.
-func (f *family) protocolAndPort() rule { return loadPort(f.register(1), f.register(2)) }
+func (f *family) protocolAndPort() rule { return then(loadPort(f.register(1), f.register(2))) }
+
+// then is a further field of a key.
+func then(r rule) rule {
+	r.text = ". " + r.text
+	return r
+}
 
 func loadPort(protocol, port uint32) rule {
 	return rule{"meta l4proto . th dport", []expr.Any{
@@ -148,7 +154,7 @@ func loadPort(protocol, port uint32) rule {
 }
 
 func random(n int, register uint32) rule {
-	return rule{fmt.Sprintf(". numgen random mod %d", n), []expr.Any{
+	return rule{fmt.Sprintf("numgen random mod %d", n), []expr.Any{
 		&expr.Numgen{Register: register, Modulus: uint32(n), Type: unix.NFT_NG_RANDOM},
 	}, nil}
 }

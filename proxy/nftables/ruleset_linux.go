@@ -61,12 +61,17 @@ type ruleset struct {
 	touched map[key]claim // what an object was before; no value if it was not there
 }
 
-func newRuleset() *ruleset {
-	return &ruleset{entries: make(map[key]*entry), touched: make(map[key]claim)}
+// newRuleset returns an empty one, with room for so many objects.
+func newRuleset(room int) *ruleset {
+	return &ruleset{entries: make(map[key]*entry, room)}
 }
 
 // touch remembers an object as it was before the change being put together.
+// While the first contents are, there is nothing to compare with.
 func (r *ruleset) touch(k key, e *entry) {
+	if r.touched == nil {
+		return
+	}
 	if _, ok := r.touched[k]; ok {
 		return
 	}
@@ -142,7 +147,7 @@ func (r *ruleset) take() difference {
 	return d
 }
 
-// everything is the difference to an empty table.
+// everything is the difference to an empty table; take goes on from there.
 func (r *ruleset) everything() difference {
 	d := difference{added: make([]change, 0, len(r.entries))}
 	for k, e := range r.entries {
@@ -150,7 +155,7 @@ func (r *ruleset) everything() difference {
 			d.added = append(d.added, change{key: k, after: c})
 		}
 	}
-	clear(r.touched)
+	r.touched = make(map[key]claim)
 	return d
 }
 

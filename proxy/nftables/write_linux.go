@@ -59,42 +59,49 @@ func (w *writer) writeBase() error {
 // write brings the table from one state to the next. What is referred to is
 // made before what refers to it, and removed after.
 func (w *writer) write(d difference) error {
-	for _, c := range slices.Concat(d.added, d.changed) {
-		if c.kind == isSet {
+	for _, c := range d.added {
+		switch c.kind {
+		case isSet:
 			if err := w.writeSet(c); err != nil {
 				return err
 			}
-		}
-	}
-	for _, c := range d.added {
-		if c.kind == isChain {
+		case isChain:
 			w.conn.AddChain(w.chain(c.name))
 		}
 	}
-	if err := w.writeElements(slices.Concat(d.removed, d.changed), func(c change) string { return c.before.value }, w.conn.SetDeleteElements); err != nil {
-		return err
+	before := func(c *change) string { return c.before.value }
+	after := func(c *change) string { return c.after.value }
+	for _, old := range [][]change{d.removed, d.changed} {
+		if err := w.writeElements(old, before, w.conn.SetDeleteElements); err != nil {
+			return err
+		}
 	}
 	for _, c := range d.changed {
 		if c.kind == isChain {
 			w.conn.FlushChain(w.chain(c.name))
 		}
 	}
-	for _, c := range slices.Concat(d.added, d.changed) {
-		if c.kind == isChain {
-			if err := w.writeRules(c.name, c.after.rules); err != nil {
-				return err
+	for _, next := range [][]change{d.added, d.changed} {
+		for _, c := range next {
+			if c.kind == isChain {
+				if err := w.writeRules(c.name, c.after.rules); err != nil {
+					return err
+				}
 			}
 		}
 	}
-	if err := w.writeElements(slices.Concat(d.added, d.changed), func(c change) string { return c.after.value }, w.conn.SetAddElements); err != nil {
-		return err
+	for _, next := range [][]change{d.added, d.changed} {
+		if err := w.writeElements(next, after, w.conn.SetAddElements); err != nil {
+			return err
+		}
 	}
-	return w.removeOld(d.removed)
+	w.removeOld(d.removed)
+	return nil
 }
 
 // removeOld removes chains and then sets that nothing refers to any more,
 // except that they may refer to each other: their rules go first.
-func (w *writer) removeOld(removed []change) error {
+func (w *writer) removeOld(removed []change) {
 	for _, c := range removed {
 		if c.kind == isChain {
 			w.conn.FlushChain(w.chain(c.name))
@@ -108,22 +115,18 @@ func (w *writer) removeOld(removed []change) error {
 			w.conn.DelSet(&nftables.Set{Table: w.table, Name: c.name})
 		}
 	}
-	return nil
 }
 
 func (w *writer) chain(name string) *nftables.Chain {
 	return &nftables.Chain{Name: name, Table: w.table}
 }
 
-// writeSet makes a set of clients. One that is there and only changes its
-// default time-out stays, with the clients in it: rules name their own.
+// writeSet makes a set of clients. When only the time-out of one changes, it
+// stays, with the clients in it: the rules that put them there name it too.
 func (w *writer) writeSet(c change) error {
 	timeout, err := time.ParseDuration(c.after.value)
 	if err != nil {
 		return err
-	}
-	if c.before.value != "" {
-		return nil
 	}
 	s := w.clients(c.name, timeout)
 	w.setID++
@@ -169,9 +172,10 @@ func (w *writer) writeChoice(chains []string) ([]expr.Any, error) {
 }
 
 // writeElements adds or deletes elements, many to a message.
-func (w *writer) writeElements(changes []change, value func(change) string, do func(*nftables.Set, []nftables.SetElement) error) error {
+func (w *writer) writeElements(changes []change, value func(*change) string, do func(*nftables.Set, []nftables.SetElement) error) error {
 	var bySet [setCount][]nftables.SetElement
-	for _, c := range changes {
+	for i := range changes {
+		c := &changes[i]
 		if c.kind != isElement {
 			continue
 		}
