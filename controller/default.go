@@ -2,12 +2,17 @@ package controller
 
 import (
 	"github.com/keelson-project/keelson/controller/deployment"
+	"github.com/keelson-project/keelson/controller/endpoints"
 	"github.com/keelson-project/keelson/controller/endpointslice"
 	"github.com/keelson-project/keelson/controller/garbage"
 	"github.com/keelson-project/keelson/controller/namespace"
+	"github.com/keelson-project/keelson/controller/nodeipam"
+	"github.com/keelson-project/keelson/controller/nodelifecycle"
+	"github.com/keelson-project/keelson/controller/podgc"
 	"github.com/keelson-project/keelson/controller/replicaset"
 	"github.com/keelson-project/keelson/controller/rootca"
 	"github.com/keelson-project/keelson/controller/serviceaccount"
+	"github.com/keelson-project/keelson/controller/tainteviction"
 )
 
 // Default returns the controllers that every cluster needs and that need no settings.
@@ -15,12 +20,16 @@ import (
 func Default() []Controller {
 	return []Controller{
 		deployment.Controller{},
+		endpoints.Controller{},
 		endpointslice.Controller{},
 		garbage.Controller{},
 		namespace.Controller{},
+		nodelifecycle.Controller{},
+		podgc.Controller{},
 		replicaset.Controller{},
 		replicaset.Replication{},
 		serviceaccount.Controller{},
+		tainteviction.Controller{},
 	}
 }
 
@@ -29,6 +38,9 @@ func configured(c Config) []Controller {
 	var more []Controller
 	if len(c.RootCA) > 0 {
 		more = append(more, rootca.Controller{CA: c.RootCA})
+	}
+	if len(c.ClusterCIDRs) > 0 {
+		more = append(more, nodeipam.Controller{ClusterCIDRs: c.ClusterCIDRs})
 	}
 	return more
 }
