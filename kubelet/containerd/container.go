@@ -58,6 +58,9 @@ func (r *Runtime) CreateContainer(ctx context.Context, sandboxID string, spec ku
 }
 
 func (r *Runtime) createContainer(ctx context.Context, sandboxID string, spec kubelet.ContainerSpec) (string, error) {
+	if r.ctx.Err() != nil {
+		return "", ErrClosed
+	}
 	sb := r.sandbox(sandboxID)
 	if sb == nil {
 		return "", fmt.Errorf("sandbox %s: %w", sandboxID, kubelet.ErrNotFound)
@@ -134,6 +137,9 @@ func (r *Runtime) container(id string) *container {
 // StartContainer implements kubelet.Runtime.
 func (r *Runtime) StartContainer(ctx context.Context, id string) error {
 	ctx = scope(ctx)
+	if r.ctx.Err() != nil {
+		return ErrClosed
+	}
 	defer r.locks.lock("container/" + id)()
 	c := r.container(id)
 	if c == nil {

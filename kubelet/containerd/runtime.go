@@ -41,6 +41,7 @@ type Runtime struct {
 	sandboxes  map[string]*sandbox
 	containers map[string]*container
 	execs      uint64
+	closed     bool
 	lock       func() error
 }
 
@@ -125,9 +126,19 @@ func open(ctx context.Context, cfg Config, openStores func(context.Context) (*st
 	return r, nil
 }
 
+// ErrClosed says that a runtime has been closed.
+var ErrClosed = errors.New("the runtime has been closed")
+
 // Close ends this runtime and leaves all containers running. A later Start on
-// the same directories goes on with them.
+// the same directories goes on with them. A second call does nothing.
 func (r *Runtime) Close() error {
+	r.mu.Lock()
+	closed := r.closed
+	r.closed = true
+	r.mu.Unlock()
+	if closed {
+		return nil
+	}
 	r.cancel()
 	r.mu.Lock()
 	for _, sb := range r.sandboxes {

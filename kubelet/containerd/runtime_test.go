@@ -5,6 +5,7 @@ package containerd_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -75,30 +76,34 @@ func start(t testing.TB, cfg containerd.Config) *containerd.Runtime {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-		defer cancel()
-		list, err := rt.List(ctx)
-		if err != nil {
-			t.Error(err)
-		}
-		for _, sb := range list {
-			if err := rt.RemoveSandbox(ctx, sb.ID); err != nil {
-				t.Error(err)
-			}
-		}
-		if err := rt.Close(); err != nil {
-			t.Error(err)
-		}
-		mounts, err := os.ReadFile("/proc/self/mountinfo")
-		if err != nil {
-			t.Error(err)
-		}
-		if strings.Contains(string(mounts), cfg.StateDir) {
-			t.Errorf("mounts are left below %s", cfg.StateDir)
-		}
-	})
+	t.Cleanup(func() { removeAll(t, rt, cfg) })
 	return rt
+}
+
+// removeAll removes all sandboxes of a runtime, unless it has been closed, and
+// checks that nothing is left.
+func removeAll(t testing.TB, rt *containerd.Runtime, cfg containerd.Config) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	list, err := rt.List(ctx)
+	if err != nil && !errors.Is(err, containerd.ErrClosed) {
+		t.Error(err)
+	}
+	for _, sb := range list {
+		if err := rt.RemoveSandbox(ctx, sb.ID); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := rt.Close(); err != nil {
+		t.Error(err)
+	}
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		t.Error(err)
+	}
+	if strings.Contains(string(mounts), cfg.StateDir) {
+		t.Errorf("mounts are left below %s", cfg.StateDir)
+	}
 }
 
 // withBusybox is start with the image busybox present.

@@ -63,6 +63,9 @@ func (r *Runtime) RunSandbox(ctx context.Context, spec kubelet.SandboxSpec) (kub
 	if spec.RuntimeHandler != "" && spec.RuntimeHandler != "runc" {
 		return fail(fmt.Errorf("no runtime for handler %q is configured; there is only \"runc\"", spec.RuntimeHandler))
 	}
+	if r.ctx.Err() != nil {
+		return fail(ErrClosed)
+	}
 	defer r.locks.lock(fmt.Sprintf("pod/%s/%d", spec.PodUID, spec.Attempt))()
 	if sb, ok := r.findSandbox(spec.PodUID, spec.Attempt); ok {
 		return sb, nil
@@ -294,6 +297,9 @@ func (r *Runtime) shimOf(ctx context.Context, sb *sandbox) (*shimProcess, error)
 func (r *Runtime) List(context.Context) ([]kubelet.Sandbox, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.closed {
+		return nil, ErrClosed
+	}
 	out := make([]kubelet.Sandbox, 0, len(r.sandboxes))
 	for _, sb := range r.sandboxes {
 		out = append(out, r.view(sb))
