@@ -5,6 +5,7 @@ package framework
 type DomainCounts struct {
 	Topology *Topology
 	sums     []int32
+	shared   *domainSums // whose sums these are; nil if our own
 	deltas   []domainDelta
 }
 
@@ -15,10 +16,22 @@ func NewDomainCounts(t *Topology) DomainCounts {
 	return DomainCounts{Topology: t, sums: make([]int32, t.Domains())}
 }
 
-// Add counts the pods in; it must come before the first clone.
-func (d *DomainCounts) Add(c *Counts) { c.SumInto(d.Topology, d.sums) }
+// Add counts the pods in. It must come before the first clone, and not on what [Counts.Domains] returned.
+func (d *DomainCounts) Add(c *Counts) {
+	for i, slot := range c.slots {
+		d.AddNode(slot, c.n[i])
+	}
+}
 
-// AddNode counts n pods on one node in; it must come before the first clone.
+// Least returns the smallest count of any domain that has nodes, if it is known without looking.
+func (d *DomainCounts) Least() (int32, bool) {
+	if d.shared == nil || len(d.deltas) > 0 || d.Topology.live == 0 {
+		return 0, false
+	}
+	return d.shared.least, true
+}
+
+// AddNode counts n pods on one node in, under the same conditions as Add.
 func (d *DomainCounts) AddNode(slot, n int32) {
 	if at := d.Topology.domain[slot]; at >= 0 {
 		d.sums[at] += n

@@ -23,6 +23,9 @@ type NodeInfo struct {
 	NonZeroCPU, NonZeroMemory int64
 	// Allocatable is what the node offers to pods.
 	Allocatable Resource
+	// Unschedulable and Taints are the node's own, at hand.
+	Unschedulable bool
+	Taints        []corev1.Taint
 	// HasPreferNoSchedule is whether a taint asks to avoid the node.
 	HasPreferNoSchedule bool
 	// Generation grows whenever anything about the node changes.
@@ -101,6 +104,7 @@ func (n *NodeInfo) account(p *PodInfo, sign int64) {
 func (n *NodeInfo) setNode(node *corev1.Node) {
 	n.Node = node
 	n.Allocatable = NewResource(node.Status.Allocatable)
+	n.Unschedulable, n.Taints = node.Spec.Unschedulable, node.Spec.Taints
 	n.HasPreferNoSchedule = false
 	for i := range node.Spec.Taints {
 		if node.Spec.Taints[i].Effect == corev1.TaintEffectPreferNoSchedule {

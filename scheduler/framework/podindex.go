@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/selection"
 )
 
 // maxCounters bounds how many selectors are counted; the least recently used go first.
@@ -47,8 +48,8 @@ type class struct {
 
 type counter struct {
 	PodSelector
-	counts Counts
-	used   uint64
+	Counts
+	used uint64
 }
 
 func (c *counter) selects(cl *class) bool {
@@ -59,16 +60,26 @@ func (c *counter) selects(cl *class) bool {
 // podIndex counts pods by class and, on demand, by selector.
 type podIndex struct {
 	classes  map[string]*class
-	byNS     map[string]map[*class]struct{}
+	filed    map[bucketKey]map[*class]struct{} // by namespace, and by namespace and each label
 	counters map[string]*counter
+	buckets  map[bucketKey][]*counter
 	clock    uint64
 }
 
 func newPodIndex() podIndex {
 	return podIndex{
 		classes:  make(map[string]*class),
-		byNS:     make(map[string]map[*class]struct{}),
+		filed:    make(map[bucketKey]map[*class]struct{}),
 		counters: make(map[string]*counter),
+		buckets:  make(map[bucketKey][]*counter),
+	}
+}
+
+// eachBucket calls f for every bucket that may hold something about the class.
+func (cl *class) eachBucket(f func(bucketKey)) {
+	f(bucketKey{namespace: cl.namespace})
+	for k, v := range cl.labels {
+		f(bucketKey{namespace: cl.namespace, key: k, value: v})
 	}
 }
 
@@ -77,22 +88,24 @@ func (x *podIndex) add(p *PodInfo, slot int32) {
 	if cl == nil {
 		cl = &class{namespace: p.Pod.Namespace, labels: p.Pod.Labels, terminating: p.Pod.DeletionTimestamp != nil}
 		x.classes[p.class] = cl
-		set := x.byNS[cl.namespace]
-		if set == nil {
-			set = make(map[*class]struct{})
-			x.byNS[cl.namespace] = set
-		}
-		set[cl] = struct{}{}
-		for _, c := range x.counters {
-			if c.selects(cl) {
-				cl.counters = append(cl.counters, c)
+		cl.eachBucket(func(b bucketKey) {
+			set := x.filed[b]
+			if set == nil {
+				set = make(map[*class]struct{})
+				x.filed[b] = set
 			}
-		}
+			set[cl] = struct{}{}
+			for _, c := range x.buckets[b] {
+				if c.selects(cl) {
+					cl.counters = append(cl.counters, c)
+				}
+			}
+		})
 	}
 	cl.pods++
 	cl.counts.add(slot, 1)
 	for _, c := range cl.counters {
-		c.counts.add(slot, 1)
+		c.add(slot, 1)
 	}
 }
 
@@ -101,14 +114,15 @@ func (x *podIndex) remove(p *PodInfo, slot int32) {
 	cl.pods--
 	cl.counts.add(slot, -1)
 	for _, c := range cl.counters {
-		c.counts.add(slot, -1)
+		c.add(slot, -1)
 	}
 	if cl.pods == 0 {
 		delete(x.classes, p.class)
-		delete(x.byNS[cl.namespace], cl)
-		if len(x.byNS[cl.namespace]) == 0 {
-			delete(x.byNS, cl.namespace)
-		}
+		cl.eachBucket(func(b bucketKey) {
+			if delete(x.filed[b], cl); len(x.filed[b]) == 0 {
+				delete(x.filed, b)
+			}
+		})
 	}
 }
 
@@ -117,25 +131,36 @@ func (x *podIndex) matching(s PodSelector) *Counts {
 	x.clock++
 	if c := x.counters[key]; c != nil {
 		c.used = x.clock
-		return &c.counts
+		return &c.Counts
 	}
 	if len(x.counters) >= maxCounters {
 		x.evict()
 	}
 	c := &counter{PodSelector: s, used: x.clock}
 	x.counters[key] = c
-	for _, ns := range s.Namespaces {
-		for cl := range x.byNS[ns] {
+	for _, b := range c.filedUnder() {
+		x.buckets[b] = append(x.buckets[b], c)
+		for cl := range x.filed[b] {
 			if !c.selects(cl) {
 				continue
 			}
 			cl.counters = append(cl.counters, c)
 			for i, slot := range cl.counts.slots {
-				c.counts.add(slot, cl.counts.n[i])
+				c.add(slot, cl.counts.n[i])
 			}
 		}
 	}
-	return &c.counts
+	return &c.Counts
+}
+
+// filedUnder lists the counter's buckets, one for each namespace.
+func (c *counter) filedUnder() []bucketKey {
+	key, value := required(c.Selector)
+	out := make([]bucketKey, 0, len(c.Namespaces))
+	for _, ns := range c.Namespaces {
+		out = append(out, bucketKey{namespace: ns, key: key, value: value})
+	}
+	return out
 }
 
 // evict drops the least recently used quarter of the counters.
@@ -146,13 +171,21 @@ func (x *podIndex) evict() {
 	}
 	slices.Sort(used)
 	limit := used[len(used)/4]
+	old := func(c *counter) bool { return c.used <= limit }
 	for key, c := range x.counters {
-		if c.used <= limit {
+		if old(c) {
 			delete(x.counters, key)
 		}
 	}
+	for b, list := range x.buckets {
+		if list = slices.DeleteFunc(list, old); len(list) == 0 {
+			delete(x.buckets, b)
+		} else {
+			x.buckets[b] = list
+		}
+	}
 	for _, cl := range x.classes {
-		cl.counters = slices.DeleteFunc(cl.counters, func(c *counter) bool { return c.used <= limit })
+		cl.counters = slices.DeleteFunc(cl.counters, old)
 	}
 }
 
@@ -223,21 +256,22 @@ func (x *termIndex) remove(p *PodInfo, slot int32) {
 }
 
 func bucketFor(kind TermKind, t *AffinityTerm) bucketKey {
-	b := bucketKey{kind: kind}
-	reqs, selectable := t.Selector.Requirements()
-	if !selectable {
-		return b
-	}
+	key, value := required(t.Selector)
+	return bucketKey{kind: kind, key: key, value: value}
+}
+
+// required returns a label that everything the selector selects has, if there is one.
+func required(s labels.Selector) (key, value string) {
+	reqs, _ := s.Requirements()
 	for i := range reqs {
-		if op := reqs[i].Operator(); op != "in" && op != "=" && op != "==" {
-			continue
-		}
-		if values := reqs[i].ValuesUnsorted(); len(values) == 1 {
-			b.key, b.value = reqs[i].Key(), values[0]
-			break
+		switch reqs[i].Operator() {
+		case selection.In, selection.Equals, selection.DoubleEquals:
+			if values := reqs[i].ValuesUnsorted(); len(values) == 1 {
+				return reqs[i].Key(), values[0]
+			}
 		}
 	}
-	return b
+	return "", ""
 }
 
 // filedUnder lists the term's buckets: one per namespace it names, and the one

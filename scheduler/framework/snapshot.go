@@ -106,6 +106,9 @@ func (s *Snapshot) Topology(key string) *Topology {
 	if t != nil && len(t.nodes) <= 2*t.live+64 {
 		return t
 	}
+	if t != nil {
+		t.version++ // what was counted by it is void
+	}
 	t = newTopology(key)
 	s.topologies[key] = t
 	for _, n := range s.slots {
@@ -229,12 +232,10 @@ func (s *Snapshot) Unnominate(uid types.UID) {
 }
 
 // NominatedOn returns the pods for which room is being made on a node.
-func (s *Snapshot) NominatedOn(node string) []*PodInfo {
-	if len(s.nominatedOn) == 0 {
-		return nil
-	}
-	return s.nominatedOn[node]
-}
+func (s *Snapshot) NominatedOn(node string) []*PodInfo { return s.nominatedOn[node] }
+
+// HasNominations reports whether room is being made for any pod.
+func (s *Snapshot) HasNominations() bool { return len(s.nominatedOn) > 0 }
 
 // NominatedNode returns the node nominated for a pod, or "".
 func (s *Snapshot) NominatedNode(uid types.UID) string { return s.nominations[uid] }

@@ -8,6 +8,8 @@ type Topology struct {
 	nodes  []int32 // by domain
 	values map[string]int32
 	live   int
+	// version changes when a node changes its domain.
+	version uint64
 }
 
 // Domain returns the node's domain, or -1 if the node lacks the label.
@@ -39,6 +41,7 @@ func (t *Topology) set(n *NodeInfo) {
 		}
 	}
 	if old := t.domain[n.Slot]; old != d {
+		t.version++
 		t.leave(old)
 		t.domain[n.Slot] = d
 		if d >= 0 {
@@ -50,6 +53,7 @@ func (t *Topology) set(n *NodeInfo) {
 }
 
 func (t *Topology) unset(n *NodeInfo) {
+	t.version++
 	t.leave(t.domain[n.Slot])
 	t.domain[n.Slot] = -1
 }

@@ -239,26 +239,32 @@ func (p *Profile) activate(cs *framework.CycleState) {
 
 // try filters one node; the status is nil if it fits.
 func (p *Profile) try(cs *framework.CycleState, n *framework.NodeInfo) framework.Refusal {
-	if nominated := cs.Snapshot.NominatedOn(n.Name()); len(nominated) > 0 {
-		var clone *framework.NodeInfo
-		with := cs
-		for _, other := range nominated {
-			if other.Pod.UID == cs.Pod.Pod.UID || other.Priority() < cs.Pod.Priority() {
-				continue
-			}
-			if clone == nil {
-				clone, with = n.Clone(), cs.Clone()
-			}
-			p.AddPod(with, other, clone)
-		}
-		if clone != nil {
-			if st, name := p.runFilters(with, clone); st != nil {
-				return framework.Refusal{Node: n, Status: st, Plugin: name}
-			}
+	if cs.Snapshot.HasNominations() {
+		if st, name := p.tryWithNominated(cs, n); st != nil {
+			return framework.Refusal{Node: n, Status: st, Plugin: name}
 		}
 	}
 	st, name := p.runFilters(cs, n)
 	return framework.Refusal{Node: n, Status: st, Plugin: name}
+}
+
+// tryWithNominated filters the node as if the pods nominated to it, and not less important, were there
+// already. The pod must fit without them as well, for it may need one that never comes.
+func (p *Profile) tryWithNominated(cs *framework.CycleState, n *framework.NodeInfo) (*framework.Status, string) {
+	var clone *framework.NodeInfo
+	for _, other := range cs.Snapshot.NominatedOn(n.Name()) {
+		if other.Pod.UID == cs.Pod.Pod.UID || other.Priority() < cs.Pod.Priority() {
+			continue
+		}
+		if clone == nil {
+			clone, cs = n.Clone(), cs.Clone()
+		}
+		p.AddPod(cs, other, clone)
+	}
+	if clone == nil {
+		return nil, ""
+	}
+	return p.runFilters(cs, clone)
 }
 
 func (p *Profile) runFilters(cs *framework.CycleState, n *framework.NodeInfo) (*framework.Status, string) {

@@ -79,18 +79,15 @@ func (Plugin) PreFilter(_ context.Context, cs *framework.CycleState) (*framework
 	})
 	s.anti = resolve(cs.Cluster, p.RequiredAntiAffinity)
 	for i := range s.anti {
-		d := framework.NewDomainCounts(cs.Snapshot.Topology(s.anti[i].TopologyKey))
-		d.Add(cs.Snapshot.Matching(framework.PodSelector{Namespaces: s.anti[i].Namespaces, Selector: s.anti[i].Selector}))
-		s.away = append(s.away, d)
+		counts := cs.Snapshot.Matching(framework.PodSelector{Namespaces: s.anti[i].Namespaces, Selector: s.anti[i].Selector})
+		s.away = append(s.away, counts.Domains(cs.Snapshot.Topology(s.anti[i].TopologyKey)))
 	}
 	if s.affinity = resolve(cs.Cluster, p.RequiredAffinity); len(s.affinity) > 0 {
 		counts := cs.Snapshot.Matching(conjunction(s.affinity))
 		for i := range s.affinity {
-			d := framework.NewDomainCounts(cs.Snapshot.Topology(s.affinity[i].TopologyKey))
-			d.Add(counts)
-			s.near = append(s.near, d)
+			s.near = append(s.near, counts.Domains(cs.Snapshot.Topology(s.affinity[i].TopologyKey)))
 		}
-		counts.Each(func(_, n int32) { s.matching += n })
+		s.matching = counts.Total()
 		s.self = matchesAll(s.affinity, p.Pod)
 	}
 	if len(s.against) == 0 && len(s.anti) == 0 && len(s.affinity) == 0 {

@@ -6,7 +6,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 
 	"github.com/keelson-project/keelson/scheduler/framework"
 )
@@ -22,13 +21,13 @@ var (
 type Plugin struct{}
 
 type filterState struct {
-	required nodeaffinity.RequiredNodeAffinity
+	required *Required
 }
 
 func (s *filterState) Clone() framework.StateData { return s }
 
 type scoreState struct {
-	preferred *nodeaffinity.PreferredSchedulingTerms
+	preferred []preferred
 }
 
 func (s *scoreState) Clone() framework.StateData { return s }
@@ -44,7 +43,7 @@ func (Plugin) PreFilter(_ context.Context, cs *framework.CycleState) (*framework
 	if required == nil && pod.Spec.NodeSelector == nil {
 		return nil, framework.NewStatus(framework.Skip)
 	}
-	cs.Write(name, &filterState{required: nodeaffinity.GetRequiredNodeAffinity(pod)})
+	cs.Write(name, &filterState{required: NewRequired(pod)})
 	if required == nil || len(required.NodeSelectorTerms) == 0 {
 		return nil, nil
 	}
@@ -90,8 +89,7 @@ func (Plugin) Filter(cs *framework.CycleState, n *framework.NodeInfo) *framework
 	if s == nil {
 		return nil
 	}
-	// A term that cannot be parsed matches nothing, as in the API's documentation.
-	if ok, _ := s.required.Match(n.Node); !ok {
+	if !s.required.Match(n.Node) {
 		return refused
 	}
 	return nil
@@ -103,11 +101,7 @@ func (Plugin) PreScore(_ context.Context, cs *framework.CycleState, _ []*framewo
 	if a == nil || a.NodeAffinity == nil || len(a.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution) == 0 {
 		return framework.NewStatus(framework.Skip)
 	}
-	preferred, err := nodeaffinity.NewPreferredSchedulingTerms(a.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution)
-	if err != nil {
-		return framework.AsStatus(err)
-	}
-	cs.Write(name+"/score", &scoreState{preferred: preferred})
+	cs.Write(name+"/score", &scoreState{preferred: newPreferred(a.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution)})
 	return nil
 }
 
@@ -118,7 +112,11 @@ func (Plugin) Score(cs *framework.CycleState, nodes []*framework.NodeInfo, score
 		return nil
 	}
 	for i, n := range nodes {
-		scores[i] = s.preferred.Score(n.Node)
+		for j := range s.preferred {
+			if p := &s.preferred[j]; p.term.match(n.Node) {
+				scores[i] += p.weight
+			}
+		}
 	}
 	return nil
 }
@@ -131,14 +129,13 @@ func (Plugin) NormalizeScores(_ *framework.CycleState, _ []*framework.NodeInfo, 
 // Events implements framework.EventPlugin.
 func (Plugin) Events() []framework.EventInterest {
 	return []framework.EventInterest{{Kind: framework.Node, Actions: framework.Added | framework.Updated, Hint: func(pod *corev1.Pod, e framework.Event) framework.Hint {
-		required := nodeaffinity.GetRequiredNodeAffinity(pod)
+		required := NewRequired(pod)
 		matches := func(o any) bool {
 			n, ok := o.(*corev1.Node)
 			if !ok {
 				return false
 			}
-			m, err := required.Match(n)
-			return m && err == nil
+			return required.Match(n)
 		}
 		if matches(e.New) && !matches(e.Old) {
 			return framework.Retry

@@ -19,7 +19,7 @@ func (Plugin) Name() string { return "NodeUnschedulable" }
 
 // Filter implements framework.FilterPlugin.
 func (Plugin) Filter(cs *framework.CycleState, n *framework.NodeInfo) *framework.Status {
-	if !n.Node.Spec.Unschedulable || tolerates(cs.Pod.Pod) {
+	if !n.Unschedulable || tolerates(cs.Pod.Pod) {
 		return nil
 	}
 	return refused

@@ -6,9 +6,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 
 	"github.com/keelson-project/keelson/scheduler/framework"
+	"github.com/keelson-project/keelson/scheduler/plugins/nodeaffinity"
 	"github.com/keelson-project/keelson/scheduler/plugins/tainttoleration"
 )
 
@@ -103,7 +103,7 @@ func countNodes(cs *framework.CycleState, list []constraint, allKeys []*framewor
 			}
 		}
 	}
-	required := nodeaffinity.GetRequiredNodeAffinity(pod)
+	required := nodeaffinity.NewRequired(pod)
 	for i := range list {
 		c := &list[i]
 		if !(c.honorNodes && selective) && !c.honorTaints {
@@ -113,7 +113,7 @@ func countNodes(cs *framework.CycleState, list []constraint, allKeys []*framewor
 		ok := present(cs.Snapshot)
 		for _, n := range nodes {
 			if c.honorNodes && selective {
-				if m, _ := required.Match(n.Node); !m {
+				if !required.Match(n.Node) {
 					ok[n.Slot] = false
 					continue
 				}
@@ -137,17 +137,16 @@ func present(s *framework.Snapshot) []bool {
 
 // tally counts the matching pods of one constraint by domain.
 func tally(cs *framework.CycleState, c *constraint, t *framework.Topology, which *counted, i int) framework.DomainCounts {
-	sums := framework.NewDomainCounts(t)
 	if c.selector.Empty() {
-		return sums // a constraint that does not say what to count counts nothing
+		return framework.NewDomainCounts(t) // a constraint that does not say what to count counts nothing
 	}
 	counts := cs.Snapshot.Matching(framework.PodSelector{
 		Namespaces: []string{cs.Pod.Pod.Namespace}, Selector: c.selector, SkipTerminating: true,
 	})
 	if which.all {
-		sums.Add(counts)
-		return sums
+		return counts.Domains(t)
 	}
+	sums := framework.NewDomainCounts(t)
 	counts.Each(func(slot, n int32) {
 		if which.has(i, slot) {
 			sums.AddNode(slot, n)

@@ -33,7 +33,7 @@ type filterState struct {
 	self        []int32 // 1 if the pod matches its own constraint
 	which       counted
 	counts      []framework.DomainCounts
-	live        [][]int32 // by constraint: the domains that have a counted node
+	live        [][]int32 // by constraint: the domains that have a counted node; nil if all that have nodes
 	least       []int32   // by constraint: the smallest count among them
 }
 
@@ -71,7 +71,10 @@ func (Plugin) PreFilter(_ context.Context, cs *framework.CycleState) (*framework
 		}
 		s.self = append(s.self, self)
 		s.counts = append(s.counts, tally(cs, &list[i], topologies[i], &s.which, i))
-		s.live = append(s.live, liveDomains(cs.Snapshot, topologies[i], &s.which, i))
+		s.live = append(s.live, nil)
+		if !s.which.all {
+			s.live[i] = liveDomains(cs.Snapshot, topologies[i], &s.which, i)
+		}
 		s.least = append(s.least, 0)
 		s.settle(i)
 	}
@@ -82,14 +85,6 @@ func (Plugin) PreFilter(_ context.Context, cs *framework.CycleState) (*framework
 // liveDomains lists the domains that have a node which counts.
 func liveDomains(snap *framework.Snapshot, t *framework.Topology, which *counted, constraint int) []int32 {
 	out := make([]int32, 0, t.Live())
-	if which.all {
-		for d := range int32(t.Domains()) {
-			if t.Nodes(d) > 0 {
-				out = append(out, d)
-			}
-		}
-		return out
-	}
 	seen := make([]bool, t.Domains())
 	for _, n := range snap.Nodes() {
 		if d := t.Domain(n); d >= 0 && !seen[d] && which.has(constraint, n.Slot) {
@@ -102,13 +97,29 @@ func liveDomains(snap *framework.Snapshot, t *framework.Topology, which *counted
 
 // settle finds the smallest count, which is zero while there are too few domains.
 func (s *filterState) settle(i int) {
-	if len(s.live[i]) < int(s.constraints[i].minDomains) || len(s.live[i]) == 0 {
+	c, t := &s.counts[i], s.counts[i].Topology
+	domains := len(s.live[i])
+	if s.which.all {
+		domains = t.Live()
+	}
+	if domains < int(s.constraints[i].minDomains) || domains == 0 {
 		s.least[i] = 0
 		return
 	}
+	if least, known := c.Least(); known && s.which.all {
+		s.least[i] = least
+		return
+	}
 	least := int32(math.MaxInt32)
+	if s.which.all {
+		for d := range int32(t.Domains()) {
+			if t.Nodes(d) > 0 {
+				least = min(least, c.In(d))
+			}
+		}
+	}
 	for _, d := range s.live[i] {
-		least = min(least, s.counts[i].In(d))
+		least = min(least, c.In(d))
 	}
 	s.least[i] = least
 }

@@ -21,7 +21,7 @@ func (Plugin) Name() string { return "TaintToleration" }
 
 // Filter implements framework.FilterPlugin.
 func (Plugin) Filter(cs *framework.CycleState, n *framework.NodeInfo) *framework.Status {
-	if len(n.Node.Spec.Taints) > 0 && !TolerateNode(cs.Pod.Pod, n.Node) {
+	if len(n.Taints) > 0 && !TolerateNode(cs.Pod.Pod, n.Node) {
 		return refused
 	}
 	return nil
