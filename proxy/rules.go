@@ -52,8 +52,11 @@ func protocolOf(p *corev1.Protocol) corev1.Protocol {
 	return *p
 }
 
-// proxied tells whether the service has addresses for a proxy to serve.
+// proxied tells whether the service has addresses for this proxy to serve.
 func proxied(service *corev1.Service) bool {
+	if _, others := service.Labels[labelServiceProxyName]; others {
+		return false
+	}
 	return service.Spec.Type != corev1.ServiceTypeExternalName &&
 		service.Spec.ClusterIP != "" && service.Spec.ClusterIP != corev1.ClusterIPNone
 }
