@@ -125,28 +125,29 @@ func (r *Runtime) exited(ctx context.Context, c *container, o outcome) error {
 // adopt finds what earlier runtimes on these directories have left, and what
 // of it still runs.
 func (r *Runtime) adopt(ctx context.Context) error {
-	sandboxes, err := r.stores.sandboxes.List(ctx)
+	records, err := r.stores.containers.List(ctx)
 	if err != nil {
 		return err
 	}
-	for _, rec := range sandboxes {
-		sb := &sandbox{id: rec.ID, containers: map[string]*container{}}
-		if err := fromExtension(rec.Extensions, &sb.rec); err != nil {
-			r.log.Warn("sandbox ignored", "sandbox", rec.ID, "error", err)
+	var adopted []*container
+	for _, rec := range records {
+		if rec.Labels[kindLabel] == kindSandbox {
+			sb := &sandbox{id: rec.ID, containers: map[string]*container{}}
+			if err := fromExtension(rec.Extensions, &sb.rec); err != nil {
+				r.log.Warn("sandbox ignored", "sandbox", rec.ID, "error", err)
+				continue
+			}
+			r.sandboxes[sb.id] = sb
 			continue
 		}
-		r.sandboxes[sb.id] = sb
-	}
-	containers, err := r.stores.containers.List(ctx)
-	if err != nil {
-		return err
-	}
-	for _, rec := range containers {
 		c := &container{id: rec.ID, done: make(chan struct{})}
 		if err := fromExtension(rec.Extensions, &c.rec); err != nil {
 			r.log.Warn("container ignored", "container", rec.ID, "error", err)
 			continue
 		}
+		adopted = append(adopted, c)
+	}
+	for _, c := range adopted {
 		if c.sb = r.sandboxes[c.rec.SandboxID]; c.sb == nil {
 			// Its sandbox was removed while the record could not be.
 			if err := errors.Join(r.stores.containers.Delete(ctx, c.id), r.removeSnapshot(ctx, c.id), r.cleanBundle(c.id)); err != nil {

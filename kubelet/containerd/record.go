@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/containerd/containerd/v2/core/containers"
-	ctrsandbox "github.com/containerd/containerd/v2/core/sandbox"
 	"github.com/containerd/typeurl/v2"
 
 	"github.com/keelson-project/keelson/kubelet"
@@ -68,29 +67,42 @@ func fromExtension(ext map[string]typeurl.Any, v any) error {
 	return json.Unmarshal(b.GetValue(), v)
 }
 
-// saveSandbox writes the record of a sandbox, which must exist if update.
+// A sandbox is recorded among containerd's containers, as its CRI plugin does:
+// one without root file system, told by this label.
+const (
+	kindLabel   = "keelson.kind"
+	kindSandbox = "sandbox"
+)
+
 func (s *stores) createSandbox(ctx context.Context, id string, rec sandboxRecord) error {
 	ext, err := extension(rec)
 	if err != nil {
 		return err
 	}
-	_, err = s.sandboxes.Create(ctx, ctrsandbox.Sandbox{
+	_, err = s.containers.Create(ctx, containers.Container{
 		ID:         id,
-		Runtime:    ctrsandbox.RuntimeOpts{Name: runtimeName},
-		Labels:     map[string]string{podUIDLabel: rec.Spec.PodUID},
+		Labels:     map[string]string{kindLabel: kindSandbox, podUIDLabel: rec.Spec.PodUID},
+		Runtime:    containers.RuntimeInfo{Name: runtimeName},
+		Spec:       blob{recordKey, []byte("{}")}, // it asks for one
 		Extensions: ext,
-		CreatedAt:  rec.Created,
-		UpdatedAt:  rec.Created,
 	})
 	return err
 }
 
 func (s *stores) updateSandbox(ctx context.Context, id string, rec sandboxRecord) error {
+	return s.updateRecord(ctx, id, rec)
+}
+
+func (s *stores) updateContainer(ctx context.Context, id string, rec containerRecord) error {
+	return s.updateRecord(ctx, id, rec)
+}
+
+func (s *stores) updateRecord(ctx context.Context, id string, rec any) error {
 	ext, err := extension(rec)
 	if err != nil {
 		return err
 	}
-	_, err = s.sandboxes.Update(ctx, ctrsandbox.Sandbox{ID: id, Extensions: ext}, "extensions")
+	_, err = s.containers.Update(ctx, containers.Container{ID: id, Extensions: ext}, "extensions")
 	return err
 }
 
@@ -107,17 +119,7 @@ func (s *stores) createContainer(ctx context.Context, id string, rec containerRe
 		Spec:        spec,
 		SnapshotKey: id,
 		Snapshotter: s.driver,
-		SandboxID:   rec.SandboxID,
 		Extensions:  ext,
 	})
-	return err
-}
-
-func (s *stores) updateContainer(ctx context.Context, id string, rec containerRecord) error {
-	ext, err := extension(rec)
-	if err != nil {
-		return err
-	}
-	_, err = s.containers.Update(ctx, containers.Container{ID: id, Extensions: ext}, "extensions")
 	return err
 }

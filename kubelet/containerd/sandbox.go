@@ -249,7 +249,7 @@ func (r *Runtime) RemoveSandbox(ctx context.Context, id string) error {
 	if err := os.RemoveAll(r.state.sandbox(id)); err != nil {
 		return fail(err)
 	}
-	if err := r.stores.sandboxes.Delete(ctx, id); err != nil && !errdefs.IsNotFound(err) {
+	if err := r.stores.containers.Delete(ctx, id); err != nil && !errdefs.IsNotFound(err) {
 		return fail(err)
 	}
 	r.mu.Lock()

@@ -19,7 +19,6 @@ import (
 	"github.com/containerd/containerd/v2/core/images"
 	"github.com/containerd/containerd/v2/core/leases"
 	"github.com/containerd/containerd/v2/core/metadata"
-	ctrsandbox "github.com/containerd/containerd/v2/core/sandbox"
 	"github.com/containerd/containerd/v2/core/snapshots"
 	"github.com/containerd/containerd/v2/plugins/content/local"
 	"github.com/containerd/containerd/v2/plugins/snapshots/native"
@@ -37,7 +36,6 @@ type stores struct {
 	content     content.Store
 	images      images.Store
 	containers  containers.Store
-	sandboxes   ctrsandbox.Store
 	leases      leases.Manager
 	applier     diff.Applier
 	snapshotter snapshots.Snapshotter
@@ -104,7 +102,6 @@ func openStores(ctx context.Context, root string) (_ *stores, err error) {
 		content:     meta.ContentStore(),
 		images:      metadata.NewImageStore(meta),
 		containers:  metadata.NewContainerStore(meta),
-		sandboxes:   metadata.NewSandboxStore(meta),
 		leases:      metadata.NewLeaseManager(meta),
 		applier:     apply.NewFileSystemApplier(meta.ContentStore()),
 		snapshotter: meta.Snapshotter(driver),
@@ -165,7 +162,6 @@ func connectStores(ctx context.Context, address string) (*stores, error) {
 		content:     cl.ContentStore(),
 		images:      cl.ImageService(),
 		containers:  cl.ContainerService(),
-		sandboxes:   cl.SandboxStore(),
 		leases:      cl.LeasesService(),
 		applier:     cl.DiffService(),
 		snapshotter: cl.SnapshotService(driver),
