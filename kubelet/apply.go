@@ -166,7 +166,7 @@ func (w *worker) startContainer(ctx context.Context, pod *corev1.Pod, s Sandbox,
 		w.containerEvent(pod, c.Name, corev1.EventTypeWarning, "Failed", "Error: %v", err)
 		return &waitReason{reason, err.Error()}, time.Now().Add(retryDelay), nil
 	}
-	spec, err := w.k.containerSpec(ctx, pod, c, image, s, w.ips[s.ID], start.attempt)
+	spec, err := w.containerSpec(ctx, pod, c, image, s, start.attempt)
 	if err != nil {
 		return fail("CreateContainerConfigError", err)
 	}

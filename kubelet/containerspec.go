@@ -75,9 +75,10 @@ func (k *Kubelet) hostname(pod *corev1.Pod) (host, domain string) {
 
 // containerSpec describes a container to the runtime, everything it refers to
 // resolved.
-func (k *Kubelet) containerSpec(ctx context.Context, pod *corev1.Pod, c *corev1.Container, image Image, s Sandbox, ips []string, attempt uint32) (ContainerSpec, error) {
+func (w *worker) containerSpec(ctx context.Context, pod *corev1.Pod, c *corev1.Container, image Image, s Sandbox, attempt uint32) (ContainerSpec, error) {
+	k, ips := w.k, w.ips[s.ID]
 	env := environment{
-		refs: k, pod: pod, container: c, ips: ips,
+		refs: podReferences{k, pod.UID}, pod: pod, container: c, ips: ips,
 		node:        nodeFacts{name: k.cfg.NodeName, hostIPs: k.hostIPs},
 		services:    k.serviceVariables(pod),
 		allocatable: k.machine.allocatable,
@@ -90,19 +91,18 @@ func (k *Kubelet) containerSpec(ctx context.Context, pod *corev1.Pod, c *corev1.
 	if err != nil {
 		return ContainerSpec{}, err
 	}
-	mounts, err := k.files.mounts(pod, c, attempt, env.lookup)
+	mounts, err := k.files.mounts(pod, c, w.volumes, env.lookup)
 	if err != nil {
 		return ContainerSpec{}, err
 	}
-	host, domain := k.hostname(pod)
-	hosts, err := k.files.networkMounts(pod, c, ips, host, domain)
+	files, err := k.files.networkMounts(pod, c, attempt, k.etcFiles(pod, ips))
 	if err != nil {
 		return ContainerSpec{}, err
 	}
 	spec := ContainerSpec{
 		Name: c.Name, Attempt: attempt, Image: c.Image,
 		Command: expandAll(c.Command, env.lookup), Args: expandAll(c.Args, env.lookup),
-		WorkingDir: c.WorkingDir, Env: variables, Mounts: append(mounts, hosts...),
+		WorkingDir: c.WorkingDir, Env: variables, Mounts: append(mounts, files...),
 		Stdin: c.Stdin, StdinOnce: c.StdinOnce, TTY: c.TTY,
 		Resources: containerResources(pod, c, k.machine.memory()),
 		Security:  security,

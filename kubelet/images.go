@@ -115,7 +115,7 @@ func (w *worker) credentials(ctx context.Context, pod *corev1.Pod, ref string) [
 	var auths []*RegistryAuth
 	var missing []string
 	for _, name := range pod.Spec.ImagePullSecrets {
-		secret, err := w.k.getSecret(ctx, pod.Namespace, name.Name)
+		secret, err := podReferences{w.k, w.uid}.getSecret(ctx, pod.Namespace, name.Name)
 		if err != nil {
 			missing = append(missing, name.Name)
 			continue

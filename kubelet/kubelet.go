@@ -16,6 +16,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/klog/v2"
+
+	"github.com/keelson-project/keelson/kubelet/cgroup"
 )
 
 // Kubelet runs the pods of one node. Make one by [New].
@@ -41,6 +43,8 @@ type Kubelet struct {
 	observer *observer
 	pods     *feed[*corev1.Pod]
 	services *feed[*corev1.Service]
+	objects  *objects
+	cgroups  *cgroup.Manager
 
 	mu       sync.Mutex
 	running  bool
@@ -110,7 +114,9 @@ func (k *Kubelet) Run(ctx context.Context) error {
 		source: corev1.EventSource{Component: "kubelet", Host: k.cfg.NodeName},
 	}
 	k.pods = k.podFeed()
+	k.objects = &objects{k: k, by: make(map[objectKey]*watchedObject)}
 	if !k.simulated() {
+		k.cgroups = cgroup.New("/sys/fs/cgroup")
 		k.services = k.serviceFeed()
 	}
 

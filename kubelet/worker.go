@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -28,6 +29,8 @@ type worker struct {
 	gone    bool        // no longer in the API
 	busy    bool        // the goroutine exists
 	dirty   bool        // there is something new to look at
+	stale   bool        // something that volumes show has changed
+	shown   *corev1.Pod // what volumes of the downward API show
 	cancel  context.CancelFunc
 	timer   *time.Timer
 	probes  map[probeKey]*probeTask
@@ -46,6 +49,8 @@ type worker struct {
 	told     map[string]time.Time // back-offs an event was sent for
 	ips      map[string][]string  // addresses, by sandbox
 	ready    bool                 // volumes and cgroup are there
+	volumes  map[string]string    // places of volumes on the node, by name
+	tokens   map[string]token     // of the service account, by audience
 	retries  int                  // failures of that in a row
 	done     bool                 // nothing of the pod is left
 }
@@ -59,7 +64,7 @@ func newWorker(k *Kubelet, pod *corev1.Pod) *worker {
 		crashes: make(backoff), pulls: make(backoff),
 		pullErrs: make(map[string]string), pullAt: make(map[string]time.Time),
 		waiting: make(map[string]waitReason), told: make(map[string]time.Time),
-		ips: make(map[string][]string),
+		ips: make(map[string][]string), tokens: make(map[string]token),
 	}
 	w.status.w = w
 	return w
@@ -87,6 +92,25 @@ func (w *worker) wake() {
 		w.busy = true
 		w.k.tasks.start(w.run)
 	}
+}
+
+// refresh wakes the worker to bring the pod's volumes up to date.
+func (w *worker) refresh() {
+	w.mu.Lock()
+	w.stale = true
+	w.mu.Unlock()
+	w.wake()
+}
+
+// outdated reports, once for each reason, whether the pod's volumes may show
+// something old: an object has changed, the pod has, or a token wears out.
+func (w *worker) outdated(pod *corev1.Pod) bool {
+	w.mu.Lock()
+	stale := w.stale || w.shown != nil && (!maps.Equal(w.shown.Labels, pod.Labels) || !maps.Equal(w.shown.Annotations, pod.Annotations))
+	w.stale, w.shown = false, pod
+	w.mu.Unlock()
+	at := w.nextRefresh()
+	return stale || !at.IsZero() && !time.Now().Before(at)
 }
 
 // wakeAt wakes the worker at a time, if nothing does so before.
@@ -178,13 +202,16 @@ func (w *worker) sync(ctx context.Context, pod *corev1.Pod, gone bool) (time.Tim
 
 // converge plans and applies until the plan is empty.
 func (w *worker) converge(ctx context.Context, pod *corev1.Pod) (wake time.Time, finished bool, err error) {
+	var refresh time.Time
 	for {
 		sandboxes := w.k.observer.pod(w.uid)
-		if !w.ready {
+		if !w.ready || w.outdated(pod) {
 			w.publish(pod, statusStage{})
-			if retry, err := w.prepare(ctx, pod); err != nil {
+			retry, err := w.prepare(ctx, pod)
+			if err != nil && !w.ready {
 				return retry, false, err
 			}
+			refresh = retry // what the volumes show now is better than nothing
 		}
 		if err := w.attach(ctx, pod, sandboxes); err != nil {
 			return time.Time{}, false, err
@@ -199,7 +226,7 @@ func (w *worker) converge(ctx context.Context, pod *corev1.Pod) (wake time.Time,
 		w.noteWaiting(pod, sandboxes, p)
 		w.publish(pod, statusStage{})
 		if len(p.kill) == 0 && !p.newSandbox && len(p.start) == 0 {
-			return p.wake, false, nil
+			return earliest(earliest(p.wake, refresh), w.nextRefresh()), false, nil
 		}
 		again, err := w.apply(ctx, pod, sandboxes, p)
 		if err != nil {
