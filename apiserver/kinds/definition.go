@@ -41,11 +41,15 @@ type Definition[T Object] struct {
 	GracefulDelete     func(ctx context.Context, obj T, opts *metav1.DeleteOptions) bool
 	ReturnDeleted      bool
 	DefaultPropagation metav1.DeletionPropagation
+	Unfinished         func(obj T) bool
 
 	// HasStatus serves /status with the two functions below.
 	HasStatus            bool
 	PrepareStatusUpdate  func(ctx context.Context, obj, old T)
 	ValidateStatusUpdate func(ctx context.Context, obj, old T) field.ErrorList
+
+	// Subresources are served like /status.
+	Subresources map[string]Part[T]
 
 	// GetScale and SetScale, if set, serve /scale.
 	GetScale func(obj T, scale *autoscalingv1.Scale)
@@ -57,6 +61,12 @@ type Definition[T Object] struct {
 	Columns    []metav1.TableColumnDefinition
 	Cells      func(obj T) []any
 	Conditions func(obj T) []metav1.TableRowCondition
+}
+
+// Part is a subresource that writes a part of the object, as [Status] does.
+type Part[T Object] struct {
+	PrepareUpdate  func(ctx context.Context, obj, old T)
+	ValidateUpdate func(ctx context.Context, obj, old T) field.ErrorList
 }
 
 // Kind erases the type.
@@ -95,6 +105,15 @@ func (d Definition[T]) Kind() *Kind {
 	}
 	if d.HasStatus {
 		k.Status = &Status{PrepareUpdate: two(d.PrepareStatusUpdate), ValidateUpdate: validation2(d.ValidateStatusUpdate)}
+	}
+	if d.Unfinished != nil {
+		k.Unfinished = get(d.Unfinished)
+	}
+	for name, p := range d.Subresources {
+		if k.Subresources == nil {
+			k.Subresources = make(map[string]*Status, len(d.Subresources))
+		}
+		k.Subresources[name] = &Status{PrepareUpdate: two(p.PrepareUpdate), ValidateUpdate: validation2(p.ValidateUpdate)}
 	}
 	if d.GetScale != nil {
 		k.Scale = &Scale{

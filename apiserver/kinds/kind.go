@@ -82,6 +82,11 @@ type Kind struct {
 	// dependents; empty means Background.
 	DefaultPropagation metav1.DeletionPropagation
 
+	// Unfinished reports whether an object that has been marked by a delete
+	// waits for more than its finalizers and grace period, as a namespace
+	// does for its spec.finalizers.
+	Unfinished func(obj Object) bool
+
 	// Begin, if set, takes outside resources for a write, such as service
 	// addresses, and may complete obj. It runs last before the store, for
 	// create (old nil) and update; done is called with the outcome and gives
@@ -94,6 +99,9 @@ type Kind struct {
 	Status *Status
 	// Scale, if set, serves /scale.
 	Scale *Scale
+	// Subresources are further parts of the object with writers of their
+	// own, by name, such as "finalize"; they are served like /status.
+	Subresources map[string]*Status
 
 	// Fields returns the selectable fields besides metadata.name and
 	// metadata.namespace. FieldNames lists them; a selector that names
@@ -115,11 +123,11 @@ type DryRun bool
 // Stored says whether a write has reached the store.
 type Stored bool
 
-// Status is what differs for writers of /status.
+// Status is what differs for writers of /status or another part.
 type Status struct {
-	// PrepareUpdate takes back all changes outside the status.
+	// PrepareUpdate takes back all changes outside the part.
 	PrepareUpdate func(ctx context.Context, obj, old Object)
-	// ValidateUpdate returns what is wrong with the new status.
+	// ValidateUpdate returns what is wrong with the part as it is to be.
 	ValidateUpdate func(ctx context.Context, obj, old Object) field.ErrorList
 }
 

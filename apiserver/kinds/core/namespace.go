@@ -45,6 +45,10 @@ func namespace() *kinds.Kind {
 			ns.Status.Phase = corev1.NamespaceTerminating
 			return len(ns.Spec.Finalizers) > 0
 		},
+		Unfinished: func(ns *corev1.Namespace) bool { return len(ns.Spec.Finalizers) > 0 },
+		Subresources: map[string]kinds.Part[*corev1.Namespace]{
+			"finalize": {PrepareUpdate: func(_ context.Context, ns, old *corev1.Namespace) { ns.Status = old.Status }},
+		},
 
 		HasStatus: true,
 		PrepareStatusUpdate: func(_ context.Context, ns, old *corev1.Namespace) {
@@ -72,12 +76,4 @@ func labelWithName(ns *corev1.Namespace) {
 		ns.Labels = make(map[string]string, 1)
 	}
 	ns.Labels[corev1.LabelMetadataName] = ns.Name
-}
-
-// PrepareNamespaceFinalize takes back what a writer of a namespace's finalize
-// subresource may not change: everything but spec.finalizers and metadata.
-// A deleted namespace is gone once its spec.finalizers and
-// metadata.finalizers are both empty.
-func PrepareNamespaceFinalize(ns, old *corev1.Namespace) {
-	ns.Status = old.Status
 }

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/podspec"
@@ -26,7 +27,9 @@ func pod() *kinds.Kind {
 
 		Default:             defaultPod,
 		PrepareCreate:       func(_ context.Context, p *corev1.Pod) { preparePod(p) },
+		Validate:            func(_ context.Context, p *corev1.Pod) field.ErrorList { return podspec.ValidateNew(p) },
 		PrepareUpdate:       preparePodUpdate,
+		ValidateUpdate:      func(_ context.Context, p, old *corev1.Pod) field.ErrorList { return podspec.ValidateUpdate(p, old) },
 		Warnings:            podWarnings,
 		UnconditionalUpdate: true,
 		ReturnDeleted:       true,
@@ -34,6 +37,9 @@ func pod() *kinds.Kind {
 
 		HasStatus:           true,
 		PrepareStatusUpdate: preparePodStatus,
+		ValidateStatusUpdate: func(_ context.Context, p, old *corev1.Pod) field.ErrorList {
+			return podspec.ValidateStatusUpdate(p, old)
+		},
 
 		Fields: func(p *corev1.Pod) fields.Set {
 			ip := ""

@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
@@ -28,6 +29,12 @@ func podTemplate() *kinds.Kind {
 			if !equality.Semantic.DeepEqual(t.Template, old.Template) {
 				t.Generation++
 			}
+		},
+		Validate: func(_ context.Context, t *corev1.PodTemplate) field.ErrorList {
+			return podspec.ValidateTemplate(&t.Template, field.NewPath("template"))
+		},
+		ValidateUpdate: func(_ context.Context, t, _ *corev1.PodTemplate) field.ErrorList {
+			return podspec.ValidateTemplate(&t.Template, field.NewPath("template"))
 		},
 		UnconditionalUpdate: true,
 		ReturnDeleted:       true,
