@@ -86,10 +86,10 @@ func Open(dir, name, commonName string) (*Authority, error) {
 	}
 	// The key goes first: with a key alone the next start says what is wrong,
 	// with a certificate alone it would have published one nobody can use.
-	if err := writeFile(key, keyPEM); err != nil {
+	if err := WriteFile(key, keyPEM); err != nil {
 		return nil, err
 	}
-	return a, writeFile(crt, a.PEM())
+	return a, WriteFile(crt, a.PEM())
 }
 
 func exists(path string) bool {
@@ -199,8 +199,9 @@ func encodeKey(key crypto.Signer) ([]byte, error) {
 	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
 }
 
-// writeFile writes whole files only: a crash leaves the old one or none.
-func writeFile(path string, data []byte) error {
+// WriteFile writes a file that only its owner can read, and whole: a crash
+// leaves the old one or none.
+func WriteFile(path string, data []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("making the directory for %s: %w", path, err)
 	}

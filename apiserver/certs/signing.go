@@ -34,7 +34,7 @@ func OpenSigningKey(path string) (crypto.Signer, error) {
 		if err != nil {
 			return nil, err
 		}
-		return key, writeFile(path, data)
+		return key, WriteFile(path, data)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the token signing key: %w", err)

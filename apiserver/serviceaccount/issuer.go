@@ -24,6 +24,9 @@ import (
 	"k8s.io/apimachinery/pkg/util/uuid"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/client-go/kubernetes"
+
+	"github.com/keelson-project/keelson/apiserver/kinds"
+	"github.com/keelson-project/keelson/apiserver/registry"
 )
 
 const (
@@ -257,4 +260,12 @@ func (i *Issuer) bind(ctx context.Context, account *corev1.ServiceAccount, bound
 		return apierrors.NewConflict(resource, bound.Name, fmt.Errorf("the UID in the bound object reference (%s) does not match the UID in record. The object might have been deleted and then recreated", bound.UID))
 	}
 	return nil
+}
+
+// Virtual is the subresource serviceaccounts/token.
+func (i *Issuer) Virtual() registry.Virtual {
+	return registry.Virtual{
+		Parent: corev1.SchemeGroupVersion, Names: kinds.Names{Resource: "serviceaccounts"}, Subresource: "token", Namespaced: true,
+		Kind: authenticationv1.SchemeGroupVersion.WithKind("TokenRequest"), Handler: i,
+	}
 }

@@ -1,0 +1,147 @@
+package connect
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/client-go/kubernetes/scheme"
+)
+
+// logs serves pods/log.
+type logs struct{ Config }
+
+// Methods implements registry.Connecter.
+func (*logs) Methods() []string { return []string{http.MethodGet} }
+
+// Connect implements registry.Connecter.
+func (l *logs) Connect(ctx context.Context, namespace, name, _ string, r *http.Request) (http.Handler, error) {
+	opts := &corev1.PodLogOptions{}
+	if err := scheme.ParameterCodec.DecodeParameters(r.URL.Query(), corev1.SchemeGroupVersion, opts); err != nil {
+		return nil, apierrors.NewBadRequest(err.Error())
+	}
+	if errs := validateLogOptions(opts); len(errs) > 0 {
+		return nil, apierrors.NewInvalid(schema.GroupKind{Kind: "PodLogOptions"}, name, errs)
+	}
+	pod, err := l.pod(ctx, namespace, name)
+	if err != nil {
+		return nil, err
+	}
+	container, err := chooseContainer(pod, opts.Container)
+	if err != nil {
+		return nil, err
+	}
+	if pod.Spec.NodeName == "" {
+		// Nothing can have been logged.
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }), nil
+	}
+	base, transport, err := l.Kubelets.Kubelet(ctx, pod.Spec.NodeName)
+	if err != nil {
+		return nil, err
+	}
+	target := base.JoinPath("containerLogs", pod.Namespace, pod.Name, container)
+	target.RawQuery = logQuery(opts).Encode()
+	request, err := http.NewRequestWithContext(r.Context(), http.MethodGet, target.String(), nil)
+	if err != nil {
+		return nil, fmt.Errorf("asking for logs: %w", err)
+	}
+	response, err := transport.RoundTrip(request)
+	if err != nil {
+		return nil, apierrors.NewInternalError(fmt.Errorf("Get %q: %w", target, err)) //nolint:staticcheck // the text clients know
+	}
+	if response.StatusCode >= http.StatusBadRequest {
+		defer response.Body.Close()
+		body, _ := io.ReadAll(io.LimitReader(response.Body, 50<<10))
+		return nil, apierrors.NewGenericServerResponse(response.StatusCode, http.MethodGet, schema.GroupResource{Resource: "pods/log"}, name, string(body), 0, true)
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		defer response.Body.Close()
+		w.Header().Set("Content-Type", "text/plain")
+		w.WriteHeader(http.StatusOK)
+		copyFlushing(w, response.Body)
+	}), nil
+}
+
+// copyFlushing sends what comes as it comes.
+func copyFlushing(w http.ResponseWriter, from io.Reader) {
+	flush := http.NewResponseController(w)
+	if flush.Flush() != nil {
+		_, _ = io.Copy(w, from)
+		return
+	}
+	buffer := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(buffer)
+		if n > 0 {
+			if _, err := w.Write(buffer[:n]); err != nil {
+				return
+			}
+			_ = flush.Flush()
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// logQuery is what the kubelet understands of the options.
+func logQuery(o *corev1.PodLogOptions) url.Values {
+	q := url.Values{}
+	flag := func(name string, set bool) {
+		if set {
+			q.Set(name, "true")
+		}
+	}
+	number := func(name string, n *int64) {
+		if n != nil {
+			q.Set(name, fmt.Sprint(*n))
+		}
+	}
+	flag("follow", o.Follow)
+	flag("previous", o.Previous)
+	flag("timestamps", o.Timestamps)
+	number("sinceSeconds", o.SinceSeconds)
+	number("tailLines", o.TailLines)
+	number("limitBytes", o.LimitBytes)
+	if o.SinceTime != nil {
+		q.Set("sinceTime", o.SinceTime.UTC().Format("2006-01-02T15:04:05.999999999Z07:00"))
+	}
+	if o.Stream != nil {
+		q.Set("stream", *o.Stream)
+	}
+	return q
+}
+
+func validateLogOptions(o *corev1.PodLogOptions) field.ErrorList {
+	var errs field.ErrorList
+	if o.TailLines != nil && *o.TailLines < 0 {
+		errs = append(errs, field.Invalid(field.NewPath("tailLines"), *o.TailLines, "must be greater than or equal to 0"))
+	}
+	if o.LimitBytes != nil && *o.LimitBytes < 1 {
+		errs = append(errs, field.Invalid(field.NewPath("limitBytes"), *o.LimitBytes, "must be greater than 0"))
+	}
+	switch {
+	case o.SinceSeconds != nil && o.SinceTime != nil:
+		errs = append(errs, field.Forbidden(field.NewPath(""), "at most one of `sinceTime` or `sinceSeconds` may be specified"))
+	case o.SinceSeconds != nil && *o.SinceSeconds < 1:
+		errs = append(errs, field.Invalid(field.NewPath("sinceSeconds"), *o.SinceSeconds, "must be greater than 0"))
+	}
+	if o.Stream != nil {
+		switch *o.Stream {
+		case corev1.LogStreamAll:
+		case corev1.LogStreamStdout, corev1.LogStreamStderr:
+			if o.TailLines != nil {
+				errs = append(errs, field.Forbidden(field.NewPath(""), "`tailLines` and specific `stream` are mutually exclusive for now"))
+			}
+		default:
+			errs = append(errs, field.NotSupported(field.NewPath("stream"), *o.Stream, []string{corev1.LogStreamAll, corev1.LogStreamStdout, corev1.LogStreamStderr}))
+		}
+	}
+	return errs
+}
