@@ -61,6 +61,25 @@ func FromBinary(file string, entrypoint ...string) (v1.Image, error) {
 
 // FromDir packs a directory of the host as the root of the image.
 func FromDir(dir string, cfg Config) (v1.Image, error) {
+	files, err := filesOf(dir)
+	if err != nil {
+		return nil, err
+	}
+	return FromFiles(files, cfg)
+}
+
+// Tar packs a directory of the host as a plain archive, as one in OCI's image
+// layout is handed around.
+func Tar(dir string) ([]byte, error) {
+	files, err := filesOf(dir)
+	if err != nil {
+		return nil, err
+	}
+	return tarOf(files)
+}
+
+// filesOf lists a directory of the host.
+func filesOf(dir string) ([]File, error) {
 	var files []File
 	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -90,10 +109,7 @@ func FromDir(dir string, cfg Config) (v1.Image, error) {
 		files = append(files, f)
 		return nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	return FromFiles(files, cfg)
+	return files, err
 }
 
 // FromFiles packs files as an image of one layer for this machine's platform.

@@ -30,7 +30,7 @@ func waitLog(t testing.TB, rt *containerd.Runtime, id, text string) {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("the log of %s never says %q", c.Name, text)
+			t.Fatalf("the log of %s never says %q:\n%s", c.Name, text, output(t, c))
 		}
 		time.Sleep(5 * time.Millisecond) // a file has no event to wait for
 	}

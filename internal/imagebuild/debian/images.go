@@ -72,6 +72,12 @@ func Apache(ctx context.Context) (v1.Image, error) {
 	if err != nil {
 		return nil, err
 	}
+	// What no program names as needed: libc loads it when a thread ends.
+	unwind, err := findLibrary(libraryDirs(), "libgcc_s.so.1")
+	if err != nil {
+		return nil, err
+	}
+	libs = append(libs, unwind)
 	files := []imagebuild.File{
 		{Path: "/etc/passwd", Data: []byte(passwd)},
 		{Path: "/etc/group", Data: []byte(group)},
