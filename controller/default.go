@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"github.com/keelson-project/keelson/controller/daemonset"
 	"github.com/keelson-project/keelson/controller/deployment"
 	"github.com/keelson-project/keelson/controller/endpoints"
 	"github.com/keelson-project/keelson/controller/endpointslice"
@@ -12,6 +13,7 @@ import (
 	"github.com/keelson-project/keelson/controller/replicaset"
 	"github.com/keelson-project/keelson/controller/rootca"
 	"github.com/keelson-project/keelson/controller/serviceaccount"
+	"github.com/keelson-project/keelson/controller/statefulset"
 	"github.com/keelson-project/keelson/controller/tainteviction"
 )
 
@@ -19,6 +21,7 @@ import (
 // The slice is the caller's.
 func Default() []Controller {
 	return []Controller{
+		daemonset.Controller{},
 		deployment.Controller{},
 		endpoints.Controller{},
 		endpointslice.Controller{},
@@ -29,6 +32,7 @@ func Default() []Controller {
 		replicaset.Controller{},
 		replicaset.Replication{},
 		serviceaccount.Controller{},
+		statefulset.Controller{},
 		tainteviction.Controller{},
 	}
 }
