@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	eventsclient "k8s.io/client-go/kubernetes/typed/events/v1"
@@ -33,6 +35,7 @@ type recorder struct {
 	instance   string
 	log        *slog.Logger
 	notes      chan *eventsv1.Event
+	sequence   atomic.Int64
 
 	mu     sync.Mutex
 	series map[seriesKey]*series
@@ -67,7 +70,7 @@ func (r *recorder) Record(pod, related *corev1.Pod, eventType, reason, action, n
 	e := &eventsv1.Event{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: pod.Namespace,
-			Name:      fmt.Sprintf("%s.%x", pod.Name, now.UnixNano()),
+			Name:      r.name(pod.Name, now),
 		},
 		EventTime:           metav1.NewMicroTime(now),
 		ReportingController: r.controller,
@@ -87,6 +90,12 @@ func (r *recorder) Record(pod, related *corev1.Pod, eventType, reason, action, n
 	default:
 		r.log.Warn("too many events wait to be written, dropping one", "pod", podName(pod), "reason", reason)
 	}
+}
+
+// name makes an event's name of the pod's and the time. The sequence tells events of one moment
+// apart, which under virtual time are many.
+func (r *recorder) name(pod string, now time.Time) string {
+	return fmt.Sprintf("%s.%x", pod, now.UnixNano()+r.sequence.Add(1))
 }
 
 func reference(pod *corev1.Pod) corev1.ObjectReference {
@@ -122,9 +131,18 @@ func (r *recorder) write(ctx context.Context, e *eventsv1.Event) error {
 			return err
 		}
 		_, err = r.client.Events(s.namespace).Patch(ctx, s.name, types.MergePatchType, patch, metav1.PatchOptions{})
-		return err
+		if !apierrors.IsNotFound(err) {
+			return err
+		}
 	}
 	_, err := r.client.Events(e.Namespace).Create(ctx, e, metav1.CreateOptions{})
+	for range 3 {
+		if !apierrors.IsAlreadyExists(err) {
+			break
+		}
+		e.Name = r.name(e.Regarding.Name, e.EventTime.Time) // another reporter had the same moment
+		_, err = r.client.Events(e.Namespace).Create(ctx, e, metav1.CreateOptions{})
+	}
 	return err
 }
 
