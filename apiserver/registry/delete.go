@@ -71,6 +71,9 @@ func (r *Resource) tryDelete(ctx context.Context, it *cache.Item, from origin, w
 		}
 		return out, nil
 	}
+	if how == atOnce && r.unfinished(it.Object) {
+		return &Deletion{Item: it}, nil
+	}
 	w.Options = opts
 	if err := r.admitDelete(ctx, it, w); err != nil {
 		return nil, err
@@ -78,15 +81,16 @@ func (r *Resource) tryDelete(ctx context.Context, it *cache.Item, from origin, w
 	if finalizers, changed := r.finalizers(obj, opts); changed {
 		obj.SetFinalizers(finalizers)
 	}
-	waiting := len(obj.GetFinalizers()) > 0
+	waiting := len(obj.GetFinalizers()) > 0 || r.unfinished(obj)
 	switch {
 	case how == graceful:
 		marked, err := r.swap(ctx, it, from, obj, w.DryRun)
 		if err != nil {
 			return nil, err
 		}
-		if waiting || *opts.GracePeriodSeconds > 0 || bool(w.DryRun) {
-			return &Deletion{Item: marked, Gone: bool(w.DryRun) && !waiting && *opts.GracePeriodSeconds == 0}, nil
+		waiting = waiting || (opts.GracePeriodSeconds != nil && *opts.GracePeriodSeconds > 0)
+		if waiting || bool(w.DryRun) {
+			return &Deletion{Item: marked, Gone: !waiting}, nil
 		}
 		out, err := r.remove(ctx, marked, w)
 		if errors.Is(err, store.ErrNotFound) { // whoever was waiting for the mark was faster
@@ -141,9 +145,14 @@ func (r *Resource) removeUpdated(ctx context.Context, it *cache.Item, obj kinds.
 	return cache.NewItem(r.hub, it.Key, nil, obj, it.Revision), nil
 }
 
+// unfinished reports whether a marked object waits for what the kind knows.
+func (r *Resource) unfinished(obj kinds.Object) bool {
+	return obj.GetDeletionTimestamp() != nil && r.Kind.Unfinished != nil && r.Kind.Unfinished(obj)
+}
+
 // lastFinalizerGone reports whether an update ends an object's life.
-func lastFinalizerGone(obj, old kinds.Object) bool {
-	if len(obj.GetFinalizers()) > 0 || old.GetDeletionTimestamp() == nil {
+func (r *Resource) lastFinalizerGone(obj, old kinds.Object) bool {
+	if len(obj.GetFinalizers()) > 0 || old.GetDeletionTimestamp() == nil || r.unfinished(obj) {
 		return false
 	}
 	s := old.GetDeletionGracePeriodSeconds()
@@ -191,13 +200,14 @@ func (r *Resource) grace(ctx context.Context, obj kinds.Object, opts *metav1.Del
 	if !r.Kind.GracefulDelete(ctx, obj, opts) {
 		return atOnce
 	}
-	if opts.GracePeriodSeconds == nil {
-		opts.GracePeriodSeconds = new(int64)
+	when := time.Now()
+	if s := opts.GracePeriodSeconds; s != nil {
+		seconds := *s
+		when = when.Add(time.Duration(seconds) * time.Second)
+		obj.SetDeletionGracePeriodSeconds(&seconds)
 	}
-	when := metav1.NewTime(time.Now().Add(time.Duration(*opts.GracePeriodSeconds) * time.Second))
-	obj.SetDeletionTimestamp(&when)
-	seconds := *opts.GracePeriodSeconds
-	obj.SetDeletionGracePeriodSeconds(&seconds)
+	t := metav1.NewTime(when)
+	obj.SetDeletionTimestamp(&t)
 	if g := obj.GetGeneration(); g > 0 {
 		obj.SetGeneration(g + 1)
 	}

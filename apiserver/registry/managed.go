@@ -28,14 +28,11 @@ type lazyManager struct {
 // fieldManager keeps track of who owns which fields for writers of the
 // resource itself or of a subresource.
 func (r *Resource) fieldManager(subresource string) (*managedfields.FieldManager, error) {
-	i := 0
-	switch subresource {
-	case "status":
-		i = 1
-	case "scale":
-		i = 2
+	v, ok := r.managers.Load(subresource)
+	if !ok {
+		v, _ = r.managers.LoadOrStore(subresource, &lazyManager{})
 	}
-	l := &r.managers[i]
+	l := v.(*lazyManager)
 	l.once.Do(func() {
 		make1 := managedfields.NewDefaultFieldManager
 		if tagging(r.New()) != 0 {
@@ -275,4 +272,31 @@ func (c converter) New(gvk schema.GroupVersionKind) (runtime.Object, error) {
 		return nil, runtime.NewNotRegisteredErrForKind("keelson", gvk)
 	}
 	return tag(res.New(), gvk), nil
+}
+
+// Force says whether an apply takes fields over from other managers.
+type Force bool
+
+// Apply merges an applied configuration into an object of the version shown,
+// which is kept unchanged; nil is an object that does not exist. The result
+// has its managed fields up to date.
+func (r *Resource) Apply(live kinds.Object, config *unstructured.Unstructured, subresource, manager string, force Force) (kinds.Object, error) {
+	m, err := r.fieldManager(subresource)
+	if err != nil {
+		return nil, err
+	}
+	if live == nil {
+		live = r.New()
+	} else {
+		live = live.DeepCopyObject().(kinds.Object)
+	}
+	out, err := m.Apply(r.tagged(live), config, manager, bool(force))
+	if err != nil {
+		return nil, err
+	}
+	obj, err := converter{r}.typed(out, r.GVK)
+	if err != nil {
+		return nil, err
+	}
+	return r.untagged(obj), nil
 }

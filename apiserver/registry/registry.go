@@ -30,6 +30,8 @@ type Registry struct {
 	log       *slog.Logger
 	admission admission.Chain
 
+	generation atomic.Int64
+
 	mu        sync.Mutex // guards writes of resources
 	resources atomic.Pointer[map[schema.GroupVersionResource]*Resource]
 }
@@ -95,6 +97,7 @@ func (r *Registry) Add(ctx context.Context, k *kinds.Kind) error {
 		next[v.GVR] = v
 	}
 	r.resources.Store(&next)
+	r.generation.Add(1)
 	return nil
 }
 
@@ -112,11 +115,15 @@ func (r *Registry) Remove(ctx context.Context, k *kinds.Kind) error {
 		}
 	}
 	r.resources.Store(&next)
+	r.generation.Add(1)
 	if cached == nil {
 		return nil
 	}
 	return r.cache.Remove(ctx, cached)
 }
+
+// Generation changes whenever a kind is added or removed.
+func (r *Registry) Generation() int64 { return r.generation.Load() }
 
 // Resource returns the resource with a name in a group and version; nil if
 // there is none.
@@ -153,7 +160,7 @@ type Resource struct {
 	stored   *codec.Type
 	shown    *cache.Source // of the view
 	pages    pages
-	managers [3]lazyManager
+	managers sync.Map // of *lazyManager by subresource
 }
 
 // versions are the kind itself and then its views.
@@ -177,6 +184,14 @@ func (r *Registry) versions(k *kinds.Kind) []*Resource {
 		all = append(all, res)
 	}
 	return all
+}
+
+// Part returns what a subresource writes like /status, or nil.
+func (r *Resource) Part(subresource string) *kinds.Status {
+	if subresource == "status" {
+		return r.Kind.Status
+	}
+	return r.Kind.Subresources[subresource]
 }
 
 // New makes an empty object in the version shown.

@@ -50,6 +50,15 @@ func (r *Resource) Change(ctx context.Context, w Write, creates Creates, f Chang
 	return r.change(ctx, w, "", bool(creates), f)
 }
 
+// Amend is Change for a computed subresource, such as a pod's binding: it has
+// been admitted by itself, and f alone decides what is allowed, so neither
+// admission nor the kind's rules for updates are asked.
+func (r *Resource) Amend(ctx context.Context, w Write, f Changer) (*cache.Item, error) {
+	w.amend = true
+	it, _, err := r.change(ctx, w, "", false, f)
+	return it, err
+}
+
 // Creates says whether a change may create the object.
 type Creates bool
 
@@ -143,8 +152,10 @@ func (r *Resource) replace(ctx context.Context, it *cache.Item, from origin, w *
 	if !tracked {
 		obj = r.track(oldShown, obj, w)
 	}
-	if err := r.mutate(ctx, r.attributes(ctx, w, admission.Update, obj, oldShown), obj); err != nil {
-		return nil, err
+	if !w.amend {
+		if err := r.mutate(ctx, r.attributes(ctx, w, admission.Update, obj, oldShown), obj); err != nil {
+			return nil, err
+		}
 	}
 	dedupOwners(ctx, obj, afterAdmission)
 	if r.view != nil {
@@ -156,10 +167,12 @@ func (r *Resource) replace(ctx context.Context, it *cache.Item, from origin, w *
 		return nil, err
 	}
 	keepTimes(old, obj)
-	if err := r.approve(ctx, w, admission.Update, obj, old); err != nil {
-		return nil, err
+	if !w.amend {
+		if err := r.approve(ctx, w, admission.Update, obj, old); err != nil {
+			return nil, err
+		}
 	}
-	if lastFinalizerGone(obj, old) {
+	if r.lastFinalizerGone(obj, old) {
 		return r.removeUpdated(ctx, it, obj, w)
 	}
 	return r.storeChanged(ctx, it, from, obj, w)
@@ -198,8 +211,11 @@ func (r *Resource) prepareUpdate(ctx context.Context, obj, old kinds.Object, w *
 	}
 	obj.SetGeneration(old.GetGeneration())
 	prepare, validate := k.PrepareUpdate, k.ValidateUpdate
-	if w.Subresource == "status" && k.Status != nil {
-		prepare, validate = k.Status.PrepareUpdate, k.Status.ValidateUpdate
+	if part := r.Part(w.Subresource); part != nil {
+		prepare, validate = part.PrepareUpdate, part.ValidateUpdate
+	}
+	if w.amend {
+		prepare, validate = nil, nil
 	}
 	if prepare != nil {
 		prepare(ctx, obj, old)

@@ -33,6 +33,8 @@ type Write struct {
 	// MayCreate, if set, is asked before an update or apply creates an
 	// object; nil allows it.
 	MayCreate func(ctx context.Context) error
+
+	amend bool // see Amend
 }
 
 // attributes are what admission sees of a write.

@@ -1,0 +1,89 @@
+package endpoint
+
+import (
+	"context"
+	"net/http"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	metavalidation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
+
+	"github.com/keelson-project/keelson/apiserver/codec"
+)
+
+// deleteOptions reads them from the body, or if there is none from the query.
+func (h *Handler) deleteOptions(r *request) (*metav1.DeleteOptions, error) {
+	opts := &metav1.DeleteOptions{}
+	data, err := body(r.Request)
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > 0 {
+		media, err := codec.Input(r.Request)
+		if err != nil {
+			return nil, err
+		}
+		obj, _, err := h.Codec.Decode(data, media, codec.Lenient, optionsVersion.WithKind("DeleteOptions"), opts)
+		if err != nil {
+			return nil, apierrors.NewBadRequest(err.Error())
+		}
+		if obj != opts {
+			return nil, apierrors.NewBadRequest("decoded object cannot be converted to DeleteOptions")
+		}
+	} else if err := parameters(r.Request, opts); err != nil {
+		return nil, err
+	}
+	opts.IgnoreStoreReadErrorWithClusterBreakingPotential = nil
+	if err := checked("DeleteOptions", metavalidation.ValidateDeleteOptions(opts)); err != nil {
+		return nil, err
+	}
+	opts.SetGroupVersionKind(metav1.SchemeGroupVersion.WithKind("DeleteOptions"))
+	return opts, nil
+}
+
+func (h *Handler) delete(w http.ResponseWriter, r *request) error {
+	ctx, cancel := context.WithTimeout(r.Context(), writeTimeout)
+	defer cancel()
+	out, err := codec.Negotiate(r.Request, codec.AllTransforms)
+	if err != nil {
+		return err
+	}
+	opts, err := h.deleteOptions(r)
+	if err != nil {
+		return err
+	}
+	d, err := r.resource.Delete(ctx, r.writeOf("", opts.DryRun, opts), opts)
+	if err != nil {
+		return err
+	}
+	code := http.StatusOK
+	if !d.Gone && opts.OrphanDependents != nil && !*opts.OrphanDependents { //nolint:staticcheck // old clients still send it
+		code = http.StatusAccepted
+	}
+	if d.Status != nil {
+		d.Status.SetGroupVersionKind(optionsVersion.WithKind("Status"))
+		h.write(w, r.Request, code, d.Status, out)
+		return nil
+	}
+	return h.answer(w, r, code, d.Item, out)
+}
+
+func (h *Handler) deleteCollection(w http.ResponseWriter, r *request) error {
+	out, err := codec.Negotiate(r.Request, codec.AllTransforms)
+	if err != nil {
+		return err
+	}
+	list, err := listOptions(r)
+	if err != nil {
+		return err
+	}
+	opts, err := h.deleteOptions(r)
+	if err != nil {
+		return err
+	}
+	l, err := r.resource.DeleteCollection(r.Context(), r.writeOf("", opts.DryRun, opts), opts, list)
+	if err != nil {
+		return err
+	}
+	return h.answerList(w, r, l, out)
+}

@@ -1,0 +1,219 @@
+package endpoint
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+	genericrequest "k8s.io/apiserver/pkg/endpoints/request"
+
+	"github.com/keelson-project/keelson/apiserver/admission"
+	"github.com/keelson-project/keelson/apiserver/codec"
+	"github.com/keelson-project/keelson/apiserver/registry"
+)
+
+const (
+	// bodyLimit is how large a request's body may be.
+	bodyLimit = 3 << 20
+	// writeTimeout is how long a write may take.
+	writeTimeout = 34 * time.Second
+)
+
+// Config is what New needs; all but Authorizer and Admission are required.
+type Config struct {
+	Registry *registry.Registry
+	Codec    *codec.Codec
+	// Virtuals are the computed resources.
+	Virtuals []registry.Virtual
+	// Authorizer is asked whether an update may create; nil allows it.
+	Authorizer authorizer.Authorizer
+	Admission  admission.Chain
+	// Stopping is closed when watches are to end.
+	Stopping <-chan struct{}
+	Logger   *slog.Logger
+}
+
+// Handler serves resource requests.
+type Handler struct {
+	Config
+	virtuals map[virtualKey]*registry.Virtual
+	status   *codec.Type
+}
+
+type virtualKey struct {
+	gv                    schema.GroupVersion
+	resource, subresource string
+}
+
+// New makes a handler.
+func New(cfg Config) *Handler {
+	h := &Handler{Config: cfg, virtuals: map[virtualKey]*registry.Virtual{}}
+	h.status = codec.NewType(metav1.SchemeGroupVersion.WithKind("Status"), codec.Untagged)
+	for i := range cfg.Virtuals {
+		v := &cfg.Virtuals[i]
+		h.virtuals[virtualKey{v.Parent, v.Resource, v.Subresource}] = v
+	}
+	return h
+}
+
+// request is one request on its way.
+type request struct {
+	*http.Request
+	info     *genericrequest.RequestInfo
+	resource *registry.Resource
+	gvr      schema.GroupVersionResource
+	// namespace is that of the URL; empty for cluster-wide resources, the
+	// resource "namespaces" among them.
+	namespace string
+}
+
+// ServeHTTP implements http.Handler.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	info, ok := genericrequest.RequestInfoFrom(r.Context())
+	if !ok || !info.IsResourceRequest {
+		http.NotFound(w, r)
+		return
+	}
+	req := &request{Request: r, info: info, namespace: info.Namespace,
+		gvr: schema.GroupVersionResource{Group: info.APIGroup, Version: info.APIVersion, Resource: info.Resource}}
+	req.resource = h.Registry.Resource(req.gvr)
+	v := h.virtuals[virtualKey{req.gvr.GroupVersion(), info.Resource, info.Subresource}]
+	switch {
+	case v != nil:
+		if !v.Namespaced {
+			req.namespace = ""
+		}
+		h.serveVirtual(w, req, v)
+	case req.resource == nil:
+		notFound(w)
+	default:
+		h.serveResource(w, req)
+	}
+}
+
+func notFound(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(http.StatusNotFound)
+	_, _ = w.Write([]byte("404 page not found\n"))
+}
+
+// serveResource finds the verb of a request for a stored resource.
+func (h *Handler) serveResource(w http.ResponseWriter, r *request) {
+	if !r.resource.Namespaced() {
+		if r.namespace != "" && r.info.Resource != "namespaces" {
+			notFound(w)
+			return
+		}
+		r.namespace = ""
+	}
+	if len(r.info.Parts) > 3 {
+		notFound(w)
+		return
+	}
+	var err error
+	switch {
+	case r.info.Subresource == "":
+		err = h.serveObject(w, r)
+	case r.info.Subresource == "scale" && r.resource.Kind.Scale != nil:
+		err = h.serveScale(w, r)
+	case r.resource.Part(r.info.Subresource) != nil:
+		err = h.servePart(w, r)
+	default:
+		notFound(w)
+		return
+	}
+	if err != nil {
+		h.Error(w, r.Request, err)
+	}
+}
+
+func (h *Handler) serveObject(w http.ResponseWriter, r *request) error {
+	named := len(r.info.Parts) > 1 // metadata.name in a field selector makes Name too
+	everywhere := r.resource.Namespaced() && r.namespace == ""
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+		switch {
+		case r.info.Verb == "watch":
+			return h.watch(w, r)
+		case !named:
+			return h.list(w, r)
+		case !everywhere:
+			return h.get(w, r)
+		}
+	case http.MethodPost:
+		if !named && !everywhere {
+			return h.create(w, r)
+		}
+	case http.MethodPut:
+		if named && !everywhere {
+			return h.update(w, r)
+		}
+	case http.MethodPatch:
+		if named && !everywhere {
+			return h.patch(w, r)
+		}
+	case http.MethodDelete:
+		if everywhere {
+			break
+		}
+		if named {
+			return h.delete(w, r)
+		}
+		if r.resource.GVR.Resource != "namespaces" || r.resource.GVR.Group != "" {
+			return h.deleteCollection(w, r)
+		}
+	}
+	return notAllowed()
+}
+
+// servePart serves /status and the like.
+func (h *Handler) servePart(w http.ResponseWriter, r *request) error {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+		if r.info.Subresource != "finalize" {
+			return h.get(w, r)
+		}
+	case http.MethodPut:
+		return h.update(w, r)
+	case http.MethodPatch:
+		if r.info.Subresource != "finalize" {
+			return h.patch(w, r)
+		}
+	}
+	return notAllowed()
+}
+
+func notAllowed() error {
+	return &apierrors.StatusError{ErrStatus: metav1.Status{
+		Status: metav1.StatusFailure, Code: http.StatusMethodNotAllowed, Reason: metav1.StatusReasonMethodNotAllowed,
+		Message: "the server does not allow this method on the requested resource", Details: &metav1.StatusDetails{},
+	}}
+}
+
+// mayCreate asks whether an update may create the object it names.
+func (h *Handler) mayCreate(r *request) func(context.Context) error {
+	if h.Authorizer == nil {
+		return nil
+	}
+	return func(ctx context.Context) error {
+		user, _ := genericrequest.UserFrom(ctx)
+		a := authorizer.AttributesRecord{
+			User: user, Verb: "create", ResourceRequest: true, Path: r.URL.Path, Namespace: r.namespace, Name: r.info.Name,
+			APIGroup: r.gvr.Group, APIVersion: r.gvr.Version, Resource: r.gvr.Resource, Subresource: r.info.Subresource,
+		}
+		decision, reason, err := h.Authorizer.Authorize(ctx, a)
+		if decision == authorizer.DecisionAllow {
+			return nil
+		}
+		if err != nil {
+			return apierrors.NewInternalError(err)
+		}
+		return Forbidden(a, reason)
+	}
+}

@@ -1,0 +1,185 @@
+package endpoint
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	genericrequest "k8s.io/apiserver/pkg/endpoints/request"
+
+	"github.com/keelson-project/keelson/apiserver/admission"
+	"github.com/keelson-project/keelson/apiserver/codec"
+	"github.com/keelson-project/keelson/apiserver/registry"
+)
+
+// serveVirtual answers for a resource that is computed.
+func (h *Handler) serveVirtual(w http.ResponseWriter, r *request, v *registry.Virtual) {
+	if err := h.virtual(w, r, v); err != nil {
+		h.Error(w, r.Request, err)
+	}
+}
+
+func (h *Handler) virtual(w http.ResponseWriter, r *request, v *registry.Virtual) error {
+	named := len(r.info.Parts) > 1
+	if c, ok := v.Handler.(registry.Connecter); ok && slices.Contains(c.Methods(), r.Method) {
+		return h.connect(w, r, c, v)
+	}
+	if len(r.info.Parts) > 3 {
+		notFound(w)
+		return nil
+	}
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+		if g, ok := v.Handler.(registry.Getter); ok && named {
+			return h.virtualGet(w, r, v, g)
+		}
+		if l, ok := v.Handler.(registry.Lister); ok && !named {
+			return h.virtualList(w, r, v, l)
+		}
+	case http.MethodPost:
+		if c, ok := v.Handler.(registry.Creater); ok && named == (v.Subresource != "") {
+			return h.virtualCreate(w, r, v, c)
+		}
+	}
+	return notAllowed()
+}
+
+func (h *Handler) virtualGet(w http.ResponseWriter, r *request, v *registry.Virtual, g registry.Getter) error {
+	out, err := codec.Negotiate(r.Request, codec.NoTransforms)
+	if err != nil {
+		return err
+	}
+	opts := &metav1.GetOptions{}
+	if err := parameters(r.Request, opts); err != nil {
+		return err
+	}
+	obj, err := g.Get(r.Context(), r.namespace, r.info.Name, opts)
+	if err != nil {
+		return err
+	}
+	h.writeVirtual(w, r, http.StatusOK, obj, v, out)
+	return nil
+}
+
+func (h *Handler) virtualList(w http.ResponseWriter, r *request, v *registry.Virtual, l registry.Lister) error {
+	out, err := codec.Negotiate(r.Request, codec.NoTransforms)
+	if err != nil {
+		return err
+	}
+	opts := &metav1.ListOptions{}
+	if err := parameters(r.Request, opts); err != nil {
+		return err
+	}
+	obj, err := l.List(r.Context(), r.namespace, opts)
+	if err != nil {
+		return err
+	}
+	obj.GetObjectKind().SetGroupVersionKind(v.Kind.GroupVersion().WithKind(v.Kind.Kind + "List"))
+	h.write(w, r.Request, http.StatusOK, obj, out)
+	return nil
+}
+
+func (h *Handler) virtualCreate(w http.ResponseWriter, r *request, v *registry.Virtual, c registry.Creater) error {
+	ctx, cancel := context.WithTimeout(r.Context(), writeTimeout)
+	defer cancel()
+	out, err := codec.Negotiate(r.Request, codec.NoTransforms)
+	if err != nil {
+		return err
+	}
+	media, err := codec.Input(r.Request)
+	if err != nil {
+		return err
+	}
+	opts, err := createOptions(r.Request)
+	if err != nil {
+		return err
+	}
+	data, err := body(r.Request)
+	if err != nil {
+		return err
+	}
+	obj, err := h.decode(ctx, data, media, opts.FieldValidation, v.Kind, c.New())
+	if err != nil {
+		return err
+	}
+	if m, err := meta.Accessor(obj); err == nil && v.Namespaced {
+		if ns := m.GetNamespace(); ns != "" && ns != r.namespace {
+			return apierrors.NewBadRequest("the namespace of the provided object does not match the namespace sent on the request")
+		}
+		m.SetNamespace(r.namespace)
+	}
+	admit := func(ctx context.Context, obj runtime.Object) error {
+		return h.admit(ctx, r, v, admission.Create, obj, opts, len(opts.DryRun) > 0)
+	}
+	got, err := c.Create(ctx, r.namespace, r.info.Name, obj, opts, admit)
+	if err != nil {
+		return err
+	}
+	code := http.StatusCreated
+	if s, ok := got.(*metav1.Status); ok && s.Code == 0 {
+		s.Code = int32(code)
+	}
+	h.writeVirtual(w, r, code, got, v, out)
+	return nil
+}
+
+// admit asks all of admission about a computed resource.
+func (h *Handler) admit(ctx context.Context, r *request, v *registry.Virtual, op admission.Operation, obj, opts runtime.Object, dryRun bool) error {
+	if len(h.Admission) == 0 {
+		return nil
+	}
+	a := &admission.Attributes{
+		Operation: op, Resource: r.gvr, Kind: v.Kind, Subresource: r.info.Subresource, Namespace: r.namespace, Name: r.info.Name,
+		Object: obj, Options: opts, DryRun: dryRun,
+	}
+	a.User, _ = genericrequest.UserFrom(ctx)
+	if err := h.Admission.Admit(ctx, a); err != nil {
+		return h.refused(err, r)
+	}
+	return h.refused(h.Admission.Validate(ctx, a), r)
+}
+
+func (h *Handler) refused(err error, r *request) error {
+	if err == nil || apierrors.ReasonForError(err) != metav1.StatusReasonUnknown {
+		return err
+	}
+	return apierrors.NewForbidden(r.gvr.GroupResource(), r.info.Name, err)
+}
+
+func (h *Handler) connect(w http.ResponseWriter, r *request, c registry.Connecter, v *registry.Virtual) error {
+	if r.Method != http.MethodGet {
+		if err := h.admit(r.Context(), r, v, admission.Connect, nil, nil, false); err != nil {
+			return err
+		}
+	}
+	path := ""
+	if len(r.info.Parts) > 3 {
+		path = "/" + strings.Join(r.info.Parts[3:], "/")
+	}
+	if strings.HasSuffix(r.URL.Path, "/") {
+		path += "/"
+	}
+	handler, err := c.Connect(r.Context(), r.namespace, r.info.Name, path, r.Request)
+	if err != nil {
+		return err
+	}
+	handler.ServeHTTP(w, r.Request)
+	return nil
+}
+
+// writeVirtual answers with a computed object.
+func (h *Handler) writeVirtual(w http.ResponseWriter, r *request, code int, obj runtime.Object, v *registry.Virtual, out codec.Output) {
+	if _, ok := obj.(*metav1.Status); ok {
+		obj.GetObjectKind().SetGroupVersionKind(optionsVersion.WithKind("Status"))
+	} else if gvks, _, err := h.Codec.Scheme().ObjectKinds(obj); err == nil && len(gvks) > 0 && !slices.Contains(gvks, v.Kind) {
+		obj.GetObjectKind().SetGroupVersionKind(gvks[0])
+	} else {
+		obj.GetObjectKind().SetGroupVersionKind(v.Kind)
+	}
+	h.write(w, r.Request, code, obj, out)
+}

@@ -1,0 +1,218 @@
+package apiserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
+	"k8s.io/apimachinery/pkg/util/uuid"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+	genericrequest "k8s.io/apiserver/pkg/endpoints/request"
+	"k8s.io/apiserver/pkg/warning"
+
+	"github.com/keelson-project/keelson/apiserver/endpoint"
+)
+
+// requestTimeout bounds requests that are not long-running.
+const requestTimeout = 60 * time.Second
+
+// enter notes a request under way; false means that the server is closed.
+func (s *Server) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.requests.Add(1)
+	return true
+}
+
+// serve is the way of a request up to knowing who asks.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	if !s.enter() {
+		s.endpoint.Error(w, r, apierrors.NewServiceUnavailable("the server is shutting down"))
+		return
+	}
+	defer s.requests.Done()
+	defer s.recover(w, r)
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	defer context.AfterFunc(s.killed, cancel)()
+	select {
+	case <-s.started:
+	case <-ctx.Done():
+		return
+	}
+	info, err := s.infos.NewRequestInfo(r)
+	if err != nil {
+		s.endpoint.Error(w, r, apierrors.NewBadRequest(fmt.Sprintf("failed to create RequestInfo: %v", err)))
+		return
+	}
+	header := w.Header()
+	header.Set("Audit-Id", string(uuid.NewUUID()))
+	header.Set("Cache-Control", "no-cache, private")
+	ctx = genericrequest.WithRequestInfo(ctx, info)
+	who, err := s.authenticate(r)
+	if err != nil {
+		s.endpoint.Error(w, r.WithContext(ctx), err)
+		return
+	}
+	ctx = genericrequest.WithUser(ctx, who)
+	ctx = warning.WithWarningRecorder(ctx, &warnings{header: header})
+	if !longRunning(r, info) {
+		var stop context.CancelFunc
+		ctx, stop = context.WithTimeout(ctx, requestTimeout)
+		defer stop()
+	}
+	done := s.metrics.begin(info)
+	rec := &recorder{ResponseWriter: w}
+	defer func() { done(rec.code) }()
+	s.handler.ServeHTTP(rec.wrap(w), r.WithContext(ctx))
+}
+
+// recover keeps a panic in one request from ending the server.
+func (s *Server) recover(w http.ResponseWriter, r *http.Request) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		panic(p)
+	}
+	s.log.Error("panic while answering a request", "method", r.Method, "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
+	s.endpoint.Error(w, r, apierrors.NewInternalError(fmt.Errorf("this request caused apiserver to panic: %v", p)))
+}
+
+// authenticate finds out who asks.
+func (s *Server) authenticate(r *http.Request) (user.Info, error) {
+	if u, ok := r.Context().Value(loopbackKey{}).(user.Info); ok {
+		return u, nil
+	}
+	if s.plugins.Authenticator == nil {
+		return &user.DefaultInfo{Name: user.Anonymous, Groups: []string{user.AllUnauthenticated}}, nil
+	}
+	resp, ok, err := s.plugins.Authenticator.AuthenticateRequest(r)
+	if err != nil || !ok {
+		if err != nil {
+			s.log.Debug("request is not authenticated", "path", r.URL.Path, "err", err)
+		}
+		return nil, apierrors.NewUnauthorized("Unauthorized")
+	}
+	r.Header.Del("Authorization")
+	return resp.User, nil
+}
+
+// serveAuthenticated is the way of a request from authorization on.
+func (s *Server) serveAuthenticated(w http.ResponseWriter, r *http.Request) {
+	ctx := r.Context()
+	info, _ := genericrequest.RequestInfoFrom(ctx)
+	if err := s.authorize(ctx, info); err != nil {
+		s.endpoint.Error(w, r, err)
+		return
+	}
+	if !longRunning(r, info) && !s.isLoopback(ctx) {
+		release, ok := s.limits.acquire(ctx, r)
+		if !ok {
+			w.Header().Set("Retry-After", "1")
+			s.endpoint.Error(w, r, apierrors.NewTooManyRequests("Too many requests, please try again later.", 1))
+			return
+		}
+		defer release()
+	}
+	if info.IsResourceRequest {
+		s.endpoint.ServeHTTP(w, r)
+		return
+	}
+	s.paths.ServeHTTP(w, r)
+}
+
+// isLoopback reports whether the server's own client asks, as itself.
+func (s *Server) isLoopback(ctx context.Context) bool {
+	u, ok := genericrequest.UserFrom(ctx)
+	return ok && u == ctx.Value(loopbackKey{})
+}
+
+func (s *Server) authorize(ctx context.Context, info *genericrequest.RequestInfo) error {
+	if s.plugins.Authorizer == nil || s.isLoopback(ctx) {
+		return nil
+	}
+	a := attributes(ctx, info)
+	decision, reason, err := s.plugins.Authorizer.Authorize(ctx, a)
+	if decision == authorizer.DecisionAllow {
+		return nil
+	}
+	if err != nil {
+		return apierrors.NewInternalError(err)
+	}
+	return endpoint.Forbidden(a, reason)
+}
+
+// attributes are what authorization is asked about.
+func attributes(ctx context.Context, info *genericrequest.RequestInfo) *authorizer.AttributesRecord {
+	u, _ := genericrequest.UserFrom(ctx)
+	a := &authorizer.AttributesRecord{
+		User: u, Verb: info.Verb, Path: info.Path, ResourceRequest: info.IsResourceRequest,
+		Namespace: info.Namespace, APIGroup: info.APIGroup, APIVersion: info.APIVersion,
+		Resource: info.Resource, Subresource: info.Subresource, Name: info.Name,
+	}
+	selectors(a, info)
+	return a
+}
+
+// longRunning reports whether a request may take as long as it likes.
+func longRunning(r *http.Request, info *genericrequest.RequestInfo) bool {
+	if !info.IsResourceRequest {
+		return false
+	}
+	switch info.Verb {
+	case "watch", "proxy":
+		return true
+	}
+	switch info.Subresource {
+	case "attach", "exec", "proxy", "log", "portforward":
+		return true
+	}
+	return r.Method == http.MethodDelete && info.Verb == "deletecollection"
+}
+
+// warnings puts warnings into the headers of an answer.
+type warnings struct {
+	mu     sync.Mutex
+	header http.Header
+	seen   map[string]bool
+	length int
+}
+
+const maxWarnings = 4096
+
+// AddWarning implements warning.Recorder.
+func (w *warnings) AddWarning(agent, text string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if text == "" || w.seen[text] {
+		return
+	}
+	if agent == "" {
+		agent = "-"
+	}
+	if w.seen == nil {
+		w.seen = map[string]bool{}
+	}
+	w.seen[text] = true
+	if w.length+len(text) > maxWarnings {
+		return
+	}
+	h, err := utilnet.NewWarningHeader(299, agent, text)
+	if err != nil {
+		return
+	}
+	w.length += len(h)
+	w.header.Add("Warning", h)
+}

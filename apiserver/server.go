@@ -1,0 +1,130 @@
+package apiserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/apimachinery/pkg/version"
+	genericrequest "k8s.io/apiserver/pkg/endpoints/request"
+	"k8s.io/client-go/applyconfigurations"
+
+	"github.com/keelson-project/keelson/apiserver/codec"
+	"github.com/keelson-project/keelson/apiserver/endpoint"
+	"github.com/keelson-project/keelson/apiserver/registry"
+)
+
+// Server serves the Kubernetes API. Make one with [New].
+type Server struct {
+	cfg      Config
+	plugins  Plugins
+	log      *slog.Logger
+	codec    *codec.Codec
+	registry *registry.Registry
+	endpoint *endpoint.Handler
+	paths    *paths
+	metrics  *metrics
+	limits   limits
+	infos    genericrequest.RequestInfoFactory
+	handler  http.Handler // from Wrap on
+
+	started  chan struct{} // closed when requests may be answered
+	ready    chan struct{} // closed when the system's own objects are there
+	stopping chan struct{} // closed when watches are to end
+	stopped  chan struct{} // closed when requests are no longer answered
+	killed   context.Context
+	kill     context.CancelFunc
+
+	mu       sync.Mutex // guards running, closed and additions to requests
+	running  bool
+	closed   bool
+	requests sync.WaitGroup
+}
+
+// New puts a server together. It starts nothing.
+func New(cfg Config) (*Server, error) {
+	switch {
+	case cfg.Store == nil:
+		return nil, errors.New("apiserver: Config.Store is nil")
+	case len(cfg.Kinds) == 0:
+		return nil, errors.New("apiserver: Config.Kinds is empty: builtin.Kinds() has those of Kubernetes")
+	}
+	log := cfg.Logger
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	cfg.Version = completeVersion(cfg.Version)
+	scheme, err := newScheme(cfg.Kinds)
+	if err != nil {
+		return nil, fmt.Errorf("apiserver: %w", err)
+	}
+	s := &Server{
+		cfg: cfg, log: log, codec: codec.New(scheme),
+		started: make(chan struct{}), ready: make(chan struct{}), stopping: make(chan struct{}), stopped: make(chan struct{}),
+		infos:  genericrequest.RequestInfoFactory{APIPrefixes: sets.NewString("api", "apis"), GrouplessAPIPrefixes: sets.NewString("api")},
+		limits: newLimits(),
+	}
+	s.killed, s.kill = context.WithCancel(context.Background())
+	s.registry = registry.New(registry.Config{
+		Store: cfg.Store, Codec: s.codec, Logger: log,
+		TypeConverter: &typeConverter{known: applyconfigurations.NewTypeConverter(scheme)},
+	})
+	for _, k := range cfg.Kinds {
+		if err := s.registry.Add(context.Background(), k); err != nil {
+			return nil, fmt.Errorf("apiserver: %w", err)
+		}
+	}
+	s.metrics = newMetrics(s)
+	if cfg.Plug != nil {
+		if s.plugins, err = cfg.Plug(s); err != nil {
+			return nil, fmt.Errorf("apiserver: %w", err)
+		}
+	}
+	s.registry.SetAdmission(s.plugins.Admission)
+	s.endpoint = endpoint.New(endpoint.Config{
+		Registry: s.registry, Codec: s.codec, Virtuals: s.plugins.Virtuals, Authorizer: s.plugins.Authorizer,
+		Admission: s.plugins.Admission, Stopping: s.stopping, Logger: log,
+	})
+	s.paths = newPaths(s)
+	s.handler = http.HandlerFunc(s.serveAuthenticated)
+	if s.plugins.Wrap != nil {
+		s.handler = s.plugins.Wrap(s.handler)
+	}
+	return s, nil
+}
+
+// Registry gives direct access to the stored resources, past authentication,
+// authorization and the wire.
+func (s *Server) Registry() *registry.Registry { return s.registry }
+
+// Codec knows all types that the server serves.
+func (s *Server) Codec() *codec.Codec { return s.codec }
+
+// Ready is closed once the server answers and the system's own namespaces
+// exist.
+func (s *Server) Ready() <-chan struct{} { return s.ready }
+
+// Handler answers requests that a server of the caller's own receives. It waits
+// for Run, and answers 503 after it has ended.
+func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serve) }
+
+func completeVersion(v version.Info) version.Info {
+	set := func(field *string, value string) {
+		if *field == "" {
+			*field = value
+		}
+	}
+	set(&v.Major, "1")
+	set(&v.Minor, "37")
+	set(&v.GitVersion, "v1.37.2")
+	set(&v.GitTreeState, "clean")
+	set(&v.GoVersion, runtime.Version())
+	set(&v.Compiler, runtime.Compiler)
+	set(&v.Platform, runtime.GOOS+"/"+runtime.GOARCH)
+	return v
+}
