@@ -25,7 +25,7 @@ type baseChain struct {
 func (r *renderer) base() []baseChain {
 	toAddr := func(last rule) rule { return line(r.to(1), r.protocolAndPort(), last) }
 	chains := []baseChain{
-		{name: chainRefuse, rules: []rule{r.refuse()}},
+		{name: chainRefuse, rules: r.refuse()},
 		{name: chainDrop, rules: []rule{dropped()}},
 		{name: chainMarkOutside, rules: r.markOutside()},
 		{name: "check", rules: append([]rule{

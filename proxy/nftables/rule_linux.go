@@ -112,9 +112,19 @@ func masquerade() rule {
 	return rule{"masquerade fully-random", []expr.Any{&expr.Masq{FullyRandom: true}}, nil}
 }
 
-func (f *family) refuse() rule {
-	reject := f.unreachable
-	return rule{"reject", []expr.Any{&reject}, nil}
+// refuse answers that nothing listens. A TCP client gets a reset: the kernel
+// heeds an ICMP error only when the socket is not in use at that moment, and a
+// connect on this node would hang until it sends again.
+func (f *family) refuse() []rule {
+	unreachable := f.unreachable
+	return []rule{
+		{"meta l4proto tcp reject with tcp reset", []expr.Any{
+			&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1},
+			&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{unix.IPPROTO_TCP}},
+			&expr.Reject{Type: unix.NFT_REJECT_TCP_RST},
+		}, nil},
+		{"reject", []expr.Any{&unreachable}, nil},
+	}
 }
 
 func (f *family) address(word string, offset, register uint32) rule {
