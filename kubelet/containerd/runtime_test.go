@@ -62,7 +62,11 @@ func dirs(t testing.TB) containerd.Config {
 	t.Helper()
 	need(t)
 	base := t.TempDir()
-	cfg := containerd.Config{RootDir: filepath.Join(base, "root"), StateDir: filepath.Join(base, "state")}
+	cfg := containerd.Config{
+		RootDir:  filepath.Join(base, "root"),
+		StateDir: filepath.Join(base, "state"),
+		ShimPath: os.Getenv("KEELSON_TEST_SHIM"), // to try a separate shim
+	}
 	if testing.Verbose() {
 		cfg.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	}
