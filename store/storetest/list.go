@@ -103,11 +103,15 @@ func testListLimit(h *harness) {
 // testListLarge lists more than a store might read in one go.
 func testListLarge(h *harness) {
 	const n = 12000
-	revisions := make(map[string]int64, n)
-	for i := range n {
-		key := fmt.Sprintf("/a/%05d", i)
-		revisions[key] = h.create(key, key)
-	}
+	const workers = 16
+	var written [n]int64
+	h.together(workers, func(worker int) (err error) {
+		for i := worker; i < n && err == nil; i += workers {
+			key := fmt.Sprintf("/a/%05d", i)
+			written[i], err = h.store.Create(h.ctx, key, []byte(key), 0)
+		}
+		return err
+	})
 	result := h.list("/a/", store.ListOptions{})
 	if len(result.Entries) != n {
 		h.Fatalf("list has %d entries, want %d", len(result.Entries), n)
@@ -116,8 +120,8 @@ func testListLarge(h *harness) {
 		if i > 0 && entry.Key <= result.Entries[i-1].Key {
 			h.Fatalf("list is out of order at %q", entry.Key)
 		}
-		at := revisions[entry.Key]
-		h.wantEntry("entry", entry, store.Entry{Key: entry.Key, Value: []byte(entry.Key), CreateRevision: at, ModRevision: at})
+		key := fmt.Sprintf("/a/%05d", i)
+		h.wantEntry("entry", entry, store.Entry{Key: key, Value: []byte(key), CreateRevision: written[i], ModRevision: written[i]})
 	}
 	result = h.list("/a/", store.ListOptions{Limit: n - 1})
 	if len(result.Entries) != n-1 || result.Remaining != 1 {

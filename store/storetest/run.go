@@ -80,8 +80,8 @@ func Run(t *testing.T, newStore func(t *testing.T) store.Store) {
 	}
 }
 
-// harness is a store under test; its methods fail the test on an error. All of
-// them but must-not-fail checks are for the test's own goroutine.
+// harness is a store under test; its methods fail the test on an error and are
+// for the test's own goroutine.
 type harness struct {
 	*testing.T
 	ctx   context.Context

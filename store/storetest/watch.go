@@ -10,16 +10,23 @@ import (
 	"github.com/keelson-project/keelson/store"
 )
 
+// testWatchPresent opens watches beside one that has seen more.
 func testWatchPresent(h *harness) {
-	h.create("/a", "1")
-	w := h.watch("/", 0)
-	b := h.create("/b", "2")
-	events, err := w.events(1)
-	if err != nil {
+	first := h.watch("/", 0)
+	a := h.create("/a", "1")
+	if _, err := first.events(1); err != nil {
 		h.Fatal(err)
 	}
-	if events[0].Entry.Key != "/b" || events[0].Entry.ModRevision != b {
-		h.Errorf("watch from the present got %s, want the creation of /b", showEvent(events[0]))
+	watches := map[string]*watcher{"present": h.watch("/", 0), "present revision": h.watch("/", a), "first": first}
+	b := h.create("/b", "2")
+	for name, w := range watches {
+		events, err := w.events(1)
+		if err != nil {
+			h.Fatalf("watch from the %s: %v", name, err)
+		}
+		if events[0].Entry.Key != "/b" || events[0].Entry.ModRevision != b {
+			h.Errorf("watch from the %s got %s, want the creation of /b", name, showEvent(events[0]))
+		}
 	}
 }
 
@@ -90,7 +97,7 @@ func testWatchPast(h *harness) {
 // testWatchPastWhileWriting starts watches at old revisions while history
 // goes on: none may have a gap where the past meets the present.
 func testWatchPastWhileWriting(h *harness) {
-	const writes, watches = 3000, 20
+	const writes, watches = 1000, 20
 	start := h.revision()
 	var mu sync.Mutex
 	var writeErr error
@@ -325,7 +332,7 @@ func testWatchContext(h *harness) {
 // watch may wait for it.
 func testWatchSlow(h *harness) {
 	slow, fast := h.watch("/", 0), h.watch("/", 0)
-	const writes = 5000
+	const writes = 2000
 	for i := range writes {
 		h.create(fmt.Sprintf("/%d", i), "some value")
 	}
@@ -339,7 +346,7 @@ func testWatchSlow(h *harness) {
 func testWatchSlowCompacted(h *harness) {
 	past := h.revision()
 	slow, fast := h.watch("/", 0), h.watch("/", 0)
-	const writes = 5000
+	const writes = 2000
 	for i := range writes {
 		h.create(fmt.Sprintf("/%d", i), "some value")
 	}
