@@ -62,6 +62,10 @@ func (n *Network) newTable() natTable {
 			Table: t.table, Name: "hairpin-" + f.suffix, Concatenation: true,
 			KeyType: nftables.MustConcatSetType(f.address, f.address),
 		}
+		for i, set := range []*nftables.Set{f.ports, f.boundPorts, f.hairpin} {
+			// Left to itself, the library counts for the whole process.
+			set.ID = uint32(3*len(t.families) + i + 1)
+		}
 		t.families = append(t.families, f)
 	}
 	return t
@@ -94,7 +98,6 @@ func (n *Network) writeTable() error {
 		c.AddTable(t.table)
 		for _, f := range t.families {
 			for _, set := range []*nftables.Set{f.ports, f.boundPorts, f.hairpin} {
-				set.ID = 0
 				if err := c.AddSet(set, nil); err != nil {
 					return err
 				}

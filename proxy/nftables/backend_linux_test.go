@@ -325,7 +325,7 @@ func TestNftToolCanListIt(t *testing.T) {
 }
 
 func TestManyAffinityServices(t *testing.T) {
-	b, ports := newBackend(t, netnstest.New(t)), many(1000)
+	b, ports := newBackend(t, netnstest.New(t)), many(300)
 	for i := range ports {
 		ports[i].AffinityTimeout = time.Hour
 	}

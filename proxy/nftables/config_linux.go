@@ -21,7 +21,9 @@ type Config struct {
 	// is to leave under the node's address; 0x4000 if zero.
 	MasqueradeMark uint32
 	// NodePortAddrs are the ranges of node addresses where node ports answer.
-	// Empty means all but loopback.
+	// Empty means all but loopback. 0.0.0.0/0 has loopback too; that works for
+	// endpoints behind interfaces with route_localnet set, as that of
+	// netplugin/bridge is.
 	NodePortAddrs []netip.Prefix
 	// NetNS is the path of the network namespace that stands for the node.
 	// Empty is that of the process.
