@@ -32,14 +32,14 @@ func (e *Errors) Required(p *field.Path, detail string) { e.Add(field.Required(p
 
 // Invalid says that a value is wrong.
 func (e *Errors) Invalid(p *field.Path, value any, detail string) {
-	e.Add(field.Invalid(p, value, detail))
+	e.Add(field.Invalid(p, shown(value), detail))
 }
 
 // Forbidden says that a value may not be set here.
 func (e *Errors) Forbidden(p *field.Path, detail string) { e.Add(field.Forbidden(p, detail)) }
 
 // Duplicate says that a value is there twice.
-func (e *Errors) Duplicate(p *field.Path, value any) { e.Add(field.Duplicate(p, value)) }
+func (e *Errors) Duplicate(p *field.Path, value any) { e.Add(field.Duplicate(p, shown(value))) }
 
 // TooLong says that a value has more than limit bytes.
 func (e *Errors) TooLong(p *field.Path, limit int) { e.Add(field.TooLong(p, "", limit)) }

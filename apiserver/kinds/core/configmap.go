@@ -1,9 +1,12 @@
 package core
 
 import (
+	"context"
+
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
@@ -18,6 +21,11 @@ func configMap() *kinds.Kind {
 		NewList:    func() runtime.Object { return &corev1.ConfigMapList{} },
 
 		UnconditionalUpdate: true,
+
+		Validate: func(_ context.Context, o *corev1.ConfigMap) field.ErrorList { return validateConfigMap(o) },
+		ValidateUpdate: func(_ context.Context, o, old *corev1.ConfigMap) field.ErrorList {
+			return validateConfigMapUpdate(o, old)
+		},
 
 		Columns: []metav1.TableColumnDefinition{column.Name(), column.Text("Data", corev1.ConfigMap{}.SwaggerDoc()["data"]), column.Age()},
 		Cells: func(cm *corev1.ConfigMap) []any {

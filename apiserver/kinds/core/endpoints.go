@@ -1,12 +1,15 @@
 package core
 
 import (
+	"context"
+
 	"net"
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
@@ -32,6 +35,9 @@ func endpoints() *kinds.Kind {
 		},
 		CreateOnUpdate:      true,
 		UnconditionalUpdate: true,
+
+		Validate:       func(_ context.Context, o *corev1.Endpoints) field.ErrorList { return validateEndpoints(o, nil) },
+		ValidateUpdate: func(_ context.Context, o, old *corev1.Endpoints) field.ErrorList { return validateEndpoints(o, old) },
 
 		Columns: []metav1.TableColumnDefinition{column.Name(), column.Text("Endpoints", corev1.Endpoints{}.SwaggerDoc()["subsets"]), column.Age()},
 		Cells: func(e *corev1.Endpoints) []any {

@@ -1,6 +1,8 @@
 package core
 
 import (
+	"context"
+
 	"fmt"
 	"strings"
 	"time"
@@ -10,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
@@ -67,6 +70,11 @@ func event() *kinds.Kind {
 		FieldNames: []string{
 			"involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "involvedObject.uid", "involvedObject.apiVersion",
 			"involvedObject.resourceVersion", "involvedObject.fieldPath", "reason", "reportingComponent", "source", "type",
+		},
+
+		Validate: func(ctx context.Context, o *corev1.Event) field.ErrorList { return validateEvent(ctx, o) },
+		ValidateUpdate: func(ctx context.Context, o, old *corev1.Event) field.ErrorList {
+			return validateEventUpdate(ctx, o, old)
 		},
 
 		Columns: []metav1.TableColumnDefinition{

@@ -6,6 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/uuid"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/podspec"
@@ -31,6 +32,9 @@ func limitRange() *kinds.Kind {
 		},
 		CreateOnUpdate:      true,
 		UnconditionalUpdate: true,
+
+		Validate:       func(_ context.Context, o *corev1.LimitRange) field.ErrorList { return validateLimitRange(o) },
+		ValidateUpdate: func(_ context.Context, o, _ *corev1.LimitRange) field.ErrorList { return validateLimitRange(o) },
 	}.Kind()
 }
 

@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
@@ -59,6 +60,10 @@ func namespace() *kinds.Kind {
 			return fields.Set{"status.phase": string(ns.Status.Phase), "name": ns.Name}
 		},
 		FieldNames: []string{"status.phase", "name"},
+
+		Validate:             func(_ context.Context, o *corev1.Namespace) field.ErrorList { return validateNamespace(o) },
+		ValidateUpdate:       func(_ context.Context, o, _ *corev1.Namespace) field.ErrorList { return validateNamespace(o) },
+		ValidateStatusUpdate: func(_ context.Context, o, _ *corev1.Namespace) field.ErrorList { return validateNamespaceStatus(o) },
 
 		Columns: []metav1.TableColumnDefinition{column.Name(), column.Text("Status", "The status of the namespace"), column.Age()},
 		Cells: func(ns *corev1.Namespace) []any {

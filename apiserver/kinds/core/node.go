@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
@@ -55,6 +56,12 @@ func node() *kinds.Kind {
 			return fields.Set{"spec.unschedulable": strconv.FormatBool(n.Spec.Unschedulable)}
 		},
 		FieldNames: []string{"spec.unschedulable"},
+
+		Validate: func(_ context.Context, o *corev1.Node) field.ErrorList { return validateNode(o) },
+		ValidateUpdate: func(_ context.Context, o, old *corev1.Node) field.ErrorList {
+			return append(validateNode(o), validateNodeUpdate(o, old)...)
+		},
+		ValidateStatusUpdate: func(_ context.Context, o, old *corev1.Node) field.ErrorList { return validateNodeUpdate(o, old) },
 
 		Columns: []metav1.TableColumnDefinition{
 			column.Name(),

@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
@@ -46,6 +47,13 @@ func persistentVolume() *kinds.Kind {
 
 		Fields:     func(pv *corev1.PersistentVolume) fields.Set { return fields.Set{"name": pv.Name} },
 		FieldNames: []string{"name"},
+
+		Validate: func(_ context.Context, o *corev1.PersistentVolume) field.ErrorList {
+			return validatePersistentVolume(o)
+		},
+		ValidateUpdate: func(_ context.Context, o, old *corev1.PersistentVolume) field.ErrorList {
+			return validatePersistentVolumeUpdate(o, old)
+		},
 
 		Columns: []metav1.TableColumnDefinition{
 			column.Name(),

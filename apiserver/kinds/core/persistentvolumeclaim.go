@@ -7,6 +7,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
@@ -39,6 +40,14 @@ func persistentVolumeClaim() *kinds.Kind {
 
 		Fields:     func(pvc *corev1.PersistentVolumeClaim) fields.Set { return fields.Set{"name": pvc.Name} },
 		FieldNames: []string{"name"},
+
+		Validate: func(_ context.Context, o *corev1.PersistentVolumeClaim) field.ErrorList { return validateClaim(o) },
+		ValidateUpdate: func(_ context.Context, o, old *corev1.PersistentVolumeClaim) field.ErrorList {
+			return validateClaimUpdate(o, old)
+		},
+		ValidateStatusUpdate: func(_ context.Context, o, _ *corev1.PersistentVolumeClaim) field.ErrorList {
+			return validateClaimStatus(o)
+		},
 
 		Columns: []metav1.TableColumnDefinition{
 			column.Name(),

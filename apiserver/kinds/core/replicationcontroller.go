@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
@@ -60,6 +61,16 @@ func replicationController() *kinds.Kind {
 			return fields.Set{"status.replicas": strconv.Itoa(int(rc.Status.Replicas))}
 		},
 		FieldNames: []string{"status.replicas"},
+
+		Validate: func(_ context.Context, o *corev1.ReplicationController) field.ErrorList {
+			return validateReplicationController(o)
+		},
+		ValidateUpdate: func(_ context.Context, o, _ *corev1.ReplicationController) field.ErrorList {
+			return validateReplicationController(o)
+		},
+		ValidateStatusUpdate: func(_ context.Context, o, _ *corev1.ReplicationController) field.ErrorList {
+			return validateReplicationControllerStatus(o)
+		},
 
 		Columns: append(append([]metav1.TableColumnDefinition{
 			column.Name(),

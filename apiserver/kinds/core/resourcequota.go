@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
@@ -37,6 +38,12 @@ func resourceQuota() *kinds.Kind {
 
 		HasStatus:           true,
 		PrepareStatusUpdate: func(_ context.Context, q, old *corev1.ResourceQuota) { q.Spec = old.Spec },
+
+		Validate: func(_ context.Context, o *corev1.ResourceQuota) field.ErrorList { return validateQuota(o) },
+		ValidateUpdate: func(_ context.Context, o, old *corev1.ResourceQuota) field.ErrorList {
+			return validateQuotaUpdate(o, old)
+		},
+		ValidateStatusUpdate: func(_ context.Context, o, _ *corev1.ResourceQuota) field.ErrorList { return validateQuotaStatus(o) },
 
 		Columns: []metav1.TableColumnDefinition{
 			column.Name(),

@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
@@ -41,6 +42,9 @@ func secret() *kinds.Kind {
 
 		Fields:     func(s *corev1.Secret) fields.Set { return fields.Set{"type": string(s.Type)} },
 		FieldNames: []string{"type"},
+
+		Validate:       func(_ context.Context, o *corev1.Secret) field.ErrorList { return validateSecret(o) },
+		ValidateUpdate: func(_ context.Context, o, old *corev1.Secret) field.ErrorList { return validateSecretUpdate(o, old) },
 
 		Columns: []metav1.TableColumnDefinition{
 			column.Name(), column.Text("Type", doc["type"]), column.Text("Data", doc["data"]), column.Age(),

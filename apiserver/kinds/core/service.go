@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
@@ -27,7 +28,7 @@ func service() *kinds.Kind {
 		New:        func() *corev1.Service { return &corev1.Service{} },
 		NewList:    func() runtime.Object { return &corev1.ServiceList{} },
 
-		ValidName: validation.NameIsDNS1035Label,
+		ValidName: validation.NameIsDNSLabel,
 		Default:   defaultService,
 		PrepareCreate: func(_ context.Context, s *corev1.Service) {
 			s.Status = corev1.ServiceStatus{}
@@ -50,6 +51,10 @@ func service() *kinds.Kind {
 			return fields.Set{"spec.clusterIP": s.Spec.ClusterIP, "spec.type": string(s.Spec.Type)}
 		},
 		FieldNames: []string{"spec.clusterIP", "spec.type"},
+
+		Validate:             func(_ context.Context, o *corev1.Service) field.ErrorList { return validateService(o, nil) },
+		ValidateUpdate:       func(_ context.Context, o, old *corev1.Service) field.ErrorList { return validateServiceUpdate(o, old) },
+		ValidateStatusUpdate: func(_ context.Context, o, old *corev1.Service) field.ErrorList { return validateServiceStatus(o, old) },
 
 		Columns: []metav1.TableColumnDefinition{
 			column.Name(),

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
@@ -21,6 +22,7 @@ func serviceAccount() *kinds.Kind {
 		New:        func() *corev1.ServiceAccount { return &corev1.ServiceAccount{} },
 		NewList:    func() runtime.Object { return &corev1.ServiceAccountList{} },
 
+		ValidName:           validation.ValidateServiceAccountName,
 		PrepareCreate:       func(_ context.Context, sa *corev1.ServiceAccount) { keepSecretNames(sa) },
 		PrepareUpdate:       func(_ context.Context, sa, _ *corev1.ServiceAccount) { keepSecretNames(sa) },
 		UnconditionalUpdate: true,

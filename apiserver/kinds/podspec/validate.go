@@ -287,3 +287,11 @@ func (c *checker) schedulingGates(p *field.Path) {
 		seen = append(seen, gate.Name)
 	}
 }
+
+// RunsForEver requires a template of a kind whose pods are always restarted.
+func RunsForEver(e *check.Errors, p *field.Path, t *corev1.PodTemplateSpec, kind string) {
+	check.OneOf(e, p.Child("spec", "restartPolicy"), t.Spec.RestartPolicy, corev1.RestartPolicyAlways)
+	if t.Spec.ActiveDeadlineSeconds != nil {
+		e.Forbidden(p.Child("spec", "activeDeadlineSeconds"), "activeDeadlineSeconds in "+kind+" is not Supported")
+	}
+}

@@ -88,8 +88,8 @@ func (c *checker) labelKeys(p *field.Path, match, mismatch []string, s *metav1.L
 			seen[key] = true
 		}
 		for _, x := range s.MatchExpressions {
-			if i := slices.Index(match, x.Key); i >= 0 && seen[x.Key] {
-				c.Invalid(p.Index(i), x.Key, "exists in both matchLabelKeys and labelSelector")
+			if at := lastIndex(match, x.Key); at >= 0 && seen[x.Key] {
+				c.Invalid(p.Index(at), x.Key, "exists in both matchLabelKeys and labelSelector")
 			}
 			seen[x.Key] = true
 		}
@@ -99,6 +99,15 @@ func (c *checker) labelKeys(p *field.Path, match, mismatch []string, s *metav1.L
 			c.Invalid(p.Child("matchLabelKeys").Index(i), key, "exists in both matchLabelKeys and mismatchLabelKeys")
 		}
 	}
+}
+
+func lastIndex(list []string, s string) int {
+	for i := len(list) - 1; i >= 0; i-- {
+		if list[i] == s {
+			return i
+		}
+	}
+	return -1
 }
 
 // NodeSelector checks what nodes are selected by.

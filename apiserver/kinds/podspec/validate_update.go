@@ -157,8 +157,9 @@ func (c *checker) deadline(p *field.Path, now, old *int64) bool {
 
 func (c *checker) addedTolerations(p *field.Path, list, old []corev1.Toleration) {
 	for _, was := range old {
+		was.TolerationSeconds = nil
 		if !slices.ContainsFunc(list, func(t corev1.Toleration) bool {
-			t.TolerationSeconds, was.TolerationSeconds = nil, nil
+			t.TolerationSeconds = nil
 			return t == was
 		}) {
 			c.Forbidden(p, "existing toleration can not be modified except its tolerationSeconds")
