@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
@@ -28,7 +28,6 @@ type Kubelet struct {
 	hostIPs []string
 	machine machine
 	files   *podFiles
-	handler http.Handler
 
 	ready     chan struct{}
 	readyOnce sync.Once
@@ -45,9 +44,11 @@ type Kubelet struct {
 	services *feed[*corev1.Service]
 	objects  *objects
 	cgroups  *cgroup.Manager
+	started  time.Time
 
 	mu       sync.Mutex
 	running  bool
+	serving  bool
 	name     string // of the runtime, such as "containerd"
 	node     *corev1.Node
 	podCIDRs []string
@@ -102,12 +103,12 @@ func (k *Kubelet) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("kubelet of node %s: asking the container runtime for its version: %w", k.cfg.NodeName, err)
 	}
-	k.name, _, _ = strings.Cut(version, "://")
+	name, _, _ := strings.Cut(version, "://")
 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ctx = klog.NewContext(ctx, logr.FromSlogHandler(k.log.Handler()))
-	k.ctx, k.tasks = ctx, &group{}
+	k.ctx, k.tasks, k.started = ctx, &group{}, time.Now()
 	k.observer = newObserver(ctx, k.runtime)
 	k.recorder = &recorder{
 		client: k.cfg.Client, ctx: ctx, tasks: k.tasks,
@@ -120,6 +121,12 @@ func (k *Kubelet) Run(ctx context.Context) error {
 		k.services = k.serviceFeed()
 	}
 
+	k.mu.Lock()
+	k.name, k.serving = name, true
+	k.mu.Unlock()
+	if k.cfg.Server.Listener != nil {
+		k.tasks.start(func() { k.serve(ctx) })
+	}
 	err = k.start(ctx)
 	if err == nil {
 		<-ctx.Done()
@@ -175,6 +182,12 @@ func (k *Kubelet) start(ctx context.Context) error {
 		return nil
 	}
 	k.tasks.start(func() { k.prune(ctx) })
+	if !k.simulated() {
+		k.tasks.start(func() { k.rotateLogs(ctx) })
+		if k.cfg.ImageGC.HighPercent < 100 {
+			k.tasks.start(func() { k.collectImages(ctx) })
+		}
+	}
 	return nil
 }
 
@@ -244,6 +257,9 @@ func (k *Kubelet) prune(ctx context.Context) {
 				k.log.Warn("removing a sandbox without a pod failed", "sandbox", s.ID, "err", err)
 			}
 		}
+	}
+	if !k.simulated() {
+		k.pruneFiles()
 	}
 }
 

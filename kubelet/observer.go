@@ -20,6 +20,7 @@ type observer struct {
 	next    *listing                // to begin after it
 	begun   uint64                  // lists begun
 	taken   uint64                  // the newest list in pods
+	changed chan struct{}           // closed, and replaced, when pods are
 }
 
 // listing is one call of Runtime.List that several may wait for.
@@ -29,7 +30,7 @@ type listing struct {
 }
 
 func newObserver(ctx context.Context, rt Runtime) *observer {
-	return &observer{runtime: rt, ctx: ctx, pods: make(map[types.UID][]Sandbox)}
+	return &observer{runtime: rt, ctx: ctx, pods: make(map[types.UID][]Sandbox), changed: make(chan struct{})}
 }
 
 // refresh returns when a list that began after the call has been taken in.
@@ -72,6 +73,8 @@ func (o *observer) refresh(ctx context.Context) error {
 	o.mu.Lock()
 	if err == nil && order > o.taken {
 		o.pods, o.taken = byPod(list), order
+		close(o.changed)
+		o.changed = make(chan struct{})
 	}
 	if o.running == mine {
 		o.running = nil
@@ -80,6 +83,34 @@ func (o *observer) refresh(ctx context.Context) error {
 	close(mine.done)
 	o.mu.Unlock()
 	return err
+}
+
+// ended returns a channel that is closed when a container no longer runs, or
+// ctx has ended.
+func (o *observer) ended(ctx context.Context, c Container) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			o.mu.Lock()
+			changed, running := o.changed, false
+			for _, s := range o.pods[types.UID(c.Labels[labelPodUID])] {
+				for i := range s.Containers {
+					running = running || s.Containers[i].ID == c.ID && s.Containers[i].State == StateRunning
+				}
+			}
+			o.mu.Unlock()
+			if !running {
+				return
+			}
+			select {
+			case <-changed:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return done
 }
 
 // pod returns the sandboxes of a pod as last listed, the newest first.

@@ -31,6 +31,8 @@ type statusInput struct {
 	final bool
 	// failed overrides the phase with Failed, for this reason.
 	failed *waitReason
+	// messages are the termination messages of containers, by ID.
+	messages map[string]string
 	// runtimeName is the scheme of container IDs, such as "containerd".
 	runtimeName string
 	now         time.Time
@@ -258,7 +260,7 @@ func (m *statusMaker) lost(s *corev1.ContainerStatus, old *corev1.ContainerStatu
 
 func (m *statusMaker) terminated(c *Container) corev1.ContainerState {
 	return corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
-		ExitCode: int32(c.ExitCode), Reason: c.Reason, Message: c.Message,
+		ExitCode: int32(c.ExitCode), Reason: c.Reason, Message: cmp.Or(m.messages[c.ID], c.Message),
 		StartedAt: stamp(c.StartedAt), FinishedAt: stamp(c.FinishedAt),
 		ContainerID: m.runtimeName + "://" + c.ID,
 	}}

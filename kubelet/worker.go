@@ -51,6 +51,7 @@ type worker struct {
 	ready    bool                 // volumes and cgroup are there
 	volumes  map[string]string    // places of volumes on the node, by name
 	tokens   map[string]token     // of the service account, by audience
+	said     map[string]string    // termination messages, by container ID
 	retries  int                  // failures of that in a row
 	done     bool                 // nothing of the pod is left
 }
@@ -64,7 +65,7 @@ func newWorker(k *Kubelet, pod *corev1.Pod) *worker {
 		crashes: make(backoff), pulls: make(backoff),
 		pullErrs: make(map[string]string), pullAt: make(map[string]time.Time),
 		waiting: make(map[string]waitReason), told: make(map[string]time.Time),
-		ips: make(map[string][]string), tokens: make(map[string]token),
+		ips: make(map[string][]string), tokens: make(map[string]token), said: make(map[string]string),
 	}
 	w.status.w = w
 	return w
@@ -226,6 +227,9 @@ func (w *worker) converge(ctx context.Context, pod *corev1.Pod) (wake time.Time,
 		w.noteWaiting(pod, sandboxes, p)
 		w.publish(pod, statusStage{})
 		if len(p.kill) == 0 && !p.newSandbox && len(p.start) == 0 {
+			if err := w.collect(ctx, pod, sandboxes); err != nil {
+				return time.Time{}, false, err
+			}
 			return earliest(earliest(p.wake, refresh), w.nextRefresh()), false, nil
 		}
 		again, err := w.apply(ctx, pod, sandboxes, p)
@@ -306,6 +310,7 @@ func (w *worker) publish(pod *corev1.Pod, stage statusStage) {
 	in := statusInput{
 		pod: pod, old: old, sandboxes: sandboxes, hostIPs: w.k.hostIPs, waiting: w.waiting,
 		health: w.healthOf(pod, sandboxes), ending: stage.ending, final: stage.final,
+		messages:    w.messages(sandboxes),
 		runtimeName: w.k.runtimeName(), now: time.Now(),
 	}
 	if len(sandboxes) > 0 {

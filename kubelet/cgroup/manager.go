@@ -193,3 +193,32 @@ func removeTree(dir string) error {
 		time.Sleep(wait)
 	}
 }
+
+// Prune removes the cgroups of pods that keep does not want.
+func (m *Manager) Prune(keep func(uid string) bool) error {
+	var errs []error
+	seen := make(map[string]bool)
+	bases := []string{m.root}
+	if !m.unified {
+		for _, controller := range controllers() {
+			bases = append(bases, filepath.Join(m.root, controller))
+		}
+	}
+	for _, base := range bases {
+		for _, class := range []string{"guaranteed", "burstable", "besteffort"} {
+			list, err := os.ReadDir(filepath.Dir(filepath.Join(base, Pod{Class: class}.Path())))
+			if err != nil {
+				continue // no pod of the class was ever made
+			}
+			for _, e := range list {
+				uid, ok := strings.CutPrefix(e.Name(), "pod")
+				if !ok || !e.IsDir() || seen[uid] || keep(uid) {
+					continue
+				}
+				seen[uid] = true
+				errs = append(errs, m.Remove(Pod{UID: uid, Class: class}))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
