@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"sync"
 	"time"
 
@@ -30,6 +31,10 @@ type Config struct {
 	// RetryInterval is how long to wait after the backend failed, doubled
 	// with every further failure up to 30 s. 100 ms if zero.
 	RetryInterval time.Duration
+	// ListenHealth opens the port of a service's health check: the
+	// healthCheckNodePort that a load balancer asks whether the node has
+	// endpoints. Nil answers none, as befits a simulated node.
+	ListenHealth func(ctx context.Context, port uint16) (net.Listener, error)
 	// Logger gets changes and failures; nil discards them.
 	Logger *slog.Logger
 }
@@ -40,6 +45,7 @@ const maxRetryInterval = 30 * time.Second
 type Proxy struct {
 	config Config
 	ready  chan struct{}
+	health healthServers
 
 	mu    sync.Mutex // for the two below, written by informers
 	dirty map[types.NamespacedName]struct{}
@@ -68,7 +74,8 @@ func New(config Config) (*Proxy, error) {
 	}
 	return &Proxy{
 		config: config, ready: make(chan struct{}), node: Node{Name: config.NodeName},
-		dirty: make(map[types.NamespacedName]struct{}), wake: make(chan struct{}, 1),
+		health: healthServers{listen: config.ListenHealth, logger: config.Logger, running: make(map[types.NamespacedName]*healthServer)},
+		dirty:  make(map[types.NamespacedName]struct{}), wake: make(chan struct{}, 1),
 	}, nil
 }
 
@@ -91,6 +98,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 	t := newTable(w)
 	p.mu.Unlock()
 	// Everything that came before this point is seen by the first pass.
+	defer p.health.stop()
 	p.loop(ctx, t, w)
 	return nil
 }
@@ -130,12 +138,14 @@ func (p *Proxy) apply(ctx context.Context, t *table) bool {
 		change.Removed = append(change.Removed, removed...)
 	}
 	if len(change.Set) == 0 && len(change.Removed) == 0 {
+		p.health.reconcile(ctx, t.checks)
 		return ctx.Err() == nil
 	}
 	start := time.Now()
 	err := p.config.Backend.Apply(ctx, change)
 	if err == nil {
 		p.config.Logger.Debug("applied service changes", "services", len(dirty), "set", len(change.Set), "removed", len(change.Removed), "took", time.Since(start))
+		p.health.reconcile(ctx, t.checks)
 		return true
 	}
 	if ctx.Err() != nil {
@@ -156,6 +166,7 @@ func (p *Proxy) sync(ctx context.Context, t *table) bool {
 		err := p.config.Backend.Sync(ctx, t.all())
 		if err == nil {
 			p.config.Logger.Info("wrote all service rules", "ports", len(t.all()), "took", time.Since(start))
+			p.health.reconcile(ctx, t.checks)
 			return true
 		}
 		if ctx.Err() != nil {

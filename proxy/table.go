@@ -11,17 +11,23 @@ import (
 type table struct {
 	source source
 	ports  map[types.NamespacedName][]ServicePort
+	checks map[types.NamespacedName]healthCheck // of services that have one
 }
 
 func newTable(from source) *table {
-	return &table{source: from, ports: make(map[types.NamespacedName][]ServicePort)}
+	return &table{source: from, ports: make(map[types.NamespacedName][]ServicePort), checks: make(map[types.NamespacedName]healthCheck)}
 }
 
 // update works one service out anew and returns what is different.
 func (t *table) update(key types.NamespacedName, node Node) (set []ServicePort, removed []PortName) {
 	var now []ServicePort
+	delete(t.checks, key)
 	if service := t.source.service(key); service != nil {
-		now = ServicePorts(service, t.source.endpointSlices(key), node)
+		endpointSlices := t.source.endpointSlices(key)
+		now = ServicePorts(service, endpointSlices, node)
+		if check := healthCheckOf(service, endpointSlices, node); check.port != 0 {
+			t.checks[key] = check
+		}
 	}
 	before := t.ports[key]
 	for i := range now {
