@@ -16,7 +16,8 @@ import (
 	"k8s.io/client-go/tools/cache"
 )
 
-// Authorizer allows what a role allows. It implements authorizer.Authorizer.
+// Authorizer allows what a role allows. Its Authorize is an
+// authorizer.AuthorizerFunc.
 // Until Run has read the roles it allows system:masters only.
 type Authorizer struct {
 	factory             informers.SharedInformerFactory
@@ -147,7 +148,7 @@ func describe(s rbacv1.Subject) string {
 	return fmt.Sprintf("%s %q", s.Kind, s.Name)
 }
 
-// Authorize implements authorizer.Authorizer.
+// Authorize decides a request: allowed, or no opinion.
 func (a *Authorizer) Authorize(ctx context.Context, request authorizer.Attributes) (authorizer.Decision, string, error) {
 	u := request.GetUser()
 	if u == nil {

@@ -1,0 +1,39 @@
+# make up      build examples/allinone and start the cluster in the foreground
+# make test    install what the tests need and run all of them
+# make bench   run the benchmarks whose figures docs/benchmarks.md quotes
+# make check   format, modules, vet and staticcheck
+
+export GOFLAGS ?= -mod=mod
+GO ?= go
+TESTS ?= ./...
+# The packages that link containerd, etcd's server or kubectl, or that measure
+# time against real processes, run without the race detector.
+HEAVY = /examples/|/kubelet/containerd|/store/etcd
+
+.PHONY: up build test bench check clean
+
+up: build
+	@hack/packages runc nftables
+	bin/allinone $(ARGS)
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/allinone ./examples/allinone
+
+test: build
+	@hack/packages gcc libc6-dev runc nftables iproute2 iptables conntrack apache2-bin busybox-static
+	CGO_ENABLED=1 $(GO) test -race -vet=off -timeout 10m $$($(GO) list $(TESTS) | grep -vE '$(HEAVY)')
+	CGO_ENABLED=0 $(GO) test -vet=off -timeout 10m $$($(GO) list $(TESTS) | grep -E '$(HEAVY)')
+
+bench:
+	CGO_ENABLED=0 $(GO) test -run '^$$' -bench . -benchmem ./store/... ./apiserver/... ./scheduler/... ./proxy/...
+
+check:
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'the files above are not formatted: run gofmt -w on them'; exit 1; }
+	$(GO) mod tidy -diff
+	CGO_ENABLED=0 $(GO) vet ./...
+	CGO_ENABLED=0 GOOS=darwin $(GO) build ./store ./store/memory ./apiserver/... ./scheduler/... ./controller/... ./cluster/...
+	CGO_ENABLED=0 GOOS=windows $(GO) build ./store ./store/memory ./apiserver/... ./scheduler/... ./controller/... ./cluster/...
+	CGO_ENABLED=0 $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+
+clean:
+	rm -rf bin

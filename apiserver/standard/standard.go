@@ -1,0 +1,196 @@
+package standard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+
+	"k8s.io/apiserver/pkg/authentication/authenticator"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/keelson-project/keelson/apiserver"
+	"github.com/keelson-project/keelson/apiserver/allocator"
+	"github.com/keelson-project/keelson/apiserver/authn"
+	"github.com/keelson-project/keelson/apiserver/connect"
+	"github.com/keelson-project/keelson/apiserver/kinds"
+	"github.com/keelson-project/keelson/apiserver/kinds/builtin"
+	"github.com/keelson-project/keelson/apiserver/pods"
+	"github.com/keelson-project/keelson/apiserver/rbac"
+	"github.com/keelson-project/keelson/apiserver/registry"
+	"github.com/keelson-project/keelson/apiserver/review"
+	"github.com/keelson-project/keelson/apiserver/serviceaccount"
+	"github.com/keelson-project/keelson/store"
+)
+
+// Config is what New needs. Store and PKI are required.
+type Config struct {
+	// Store keeps the objects. The server does not close it.
+	Store store.Store
+	// PKI are the cluster's keys.
+	PKI *PKI
+	// Listener, if set, is where to serve by TLS besides the loopback client.
+	Listener net.Listener
+	// ServerIPs are the addresses that the listener is reached by, besides
+	// those of this host's loopback; they go into the certificate.
+	ServerIPs []netip.Addr
+	// Advertise is where pods reach the server: the endpoint of the service
+	// "kubernetes". Without it there is no such service.
+	Advertise netip.AddrPort
+	// ServiceCIDRs are the ranges of cluster IPs, one for each IP family;
+	// default 10.96.0.0/16.
+	ServiceCIDRs []netip.Prefix
+	// ClusterDomain defaults to "cluster.local".
+	ClusterDomain string
+	// Tokens are bearer tokens and whose they are.
+	Tokens map[string]user.Info
+	// Kubelets, if set, makes what finds kubelets, for logs, exec and port
+	// forwarding; client reads the API. Nil means by HTTPS at the addresses
+	// that nodes report ([NodeKubelets]).
+	Kubelets func(client kubernetes.Interface) connect.Kubelets
+	// Logger gets what needs somebody's attention; nil discards it.
+	Logger *slog.Logger
+}
+
+func (c *Config) complete() error {
+	switch {
+	case c.Store == nil:
+		return errors.New("standard: Config.Store is nil")
+	case c.PKI == nil:
+		return errors.New("standard: Config.PKI is nil: make one with NewPKI or OpenPKI")
+	}
+	if len(c.ServiceCIDRs) == 0 {
+		c.ServiceCIDRs = []netip.Prefix{netip.MustParsePrefix("10.96.0.0/16")}
+	}
+	if c.ClusterDomain == "" {
+		c.ClusterDomain = "cluster.local"
+	}
+	if c.Kubelets == nil {
+		c.Kubelets = func(client kubernetes.Interface) connect.Kubelets { return NewNodeKubelets(client, c.PKI.CA) }
+	}
+	return nil
+}
+
+// New assembles the server.
+func New(c Config) (*apiserver.Server, error) {
+	if err := c.complete(); err != nil {
+		return nil, err
+	}
+	all := builtin.Kinds()
+	serviceIP := c.ServiceCIDRs[0].Masked().Addr().Next()
+	config := apiserver.Config{
+		Store: c.Store, Kinds: all, Listener: c.Listener, Logger: c.Logger,
+		Advertise: c.Advertise, ServiceIP: serviceIP,
+		Plug: func(s *apiserver.Server) (apiserver.Plugins, error) { return c.plug(s, all) },
+	}
+	if c.Listener != nil {
+		ips := []net.IP{serviceIP.AsSlice()}
+		for _, ip := range c.ServerIPs {
+			ips = append(ips, ip.AsSlice())
+		}
+		config.TLSConfig = c.PKI.CA.Renew(ServerNames(c.ClusterDomain, ips)).ServerConfig(c.PKI.CA)
+	}
+	return apiserver.New(config)
+}
+
+// plug makes the parts that need a client of the server they are plugged into.
+func (c *Config) plug(s *apiserver.Server, all []*kinds.Kind) (apiserver.Plugins, error) {
+	none := apiserver.Plugins{}
+	client, err := kubernetes.NewForConfig(s.LoopbackConfig())
+	if err != nil {
+		return none, fmt.Errorf("standard: making the loopback client: %w", err)
+	}
+	policy, err := rbac.DefaultPolicy()
+	if err != nil {
+		return none, err
+	}
+	alloc, err := allocator.New(allocator.Config{Client: client, Store: c.Store, CIDRs: c.ServiceCIDRs})
+	if err != nil {
+		return none, err
+	}
+	for _, k := range all {
+		if k.Group == "" && k.GroupVersionKind.Kind == "Service" {
+			alloc.Install(k)
+		}
+	}
+	tokens := serviceaccount.Config{Issuer: "https://kubernetes.default.svc." + c.ClusterDomain, Key: c.PKI.TokenKey, Client: client}
+	issuer, err := serviceaccount.NewIssuer(tokens)
+	if err != nil {
+		return none, err
+	}
+	accounts, err := serviceaccount.NewAuthenticator(tokens)
+	if err != nil {
+		return none, err
+	}
+	kubelets := c.Kubelets(client)
+	connects, err := connect.New(connect.Config{Client: client, Kubelets: kubelets})
+	if err != nil {
+		return none, err
+	}
+	roles := rbac.New(client)
+	may := authorizer.AuthorizerFunc(roles.Authorize)
+	identify := authn.Config{
+		ClientCAs: authn.NewClientCAs(c.PKI.CA.Pool()),
+		Tokens:    []authenticator.Token{authn.StaticTokens(c.Tokens), accounts},
+	}
+	reviews, err := review.New(review.Config{
+		Tokens: authn.New(identify), Audiences: authenticator.Audiences{tokens.Issuer}, Authorizer: may, Rules: roles,
+	})
+	if err != nil {
+		return none, err
+	}
+	podVerbs, err := pods.New(s.Registry())
+	if err != nil {
+		return none, err
+	}
+	identify.Anonymous = func(*http.Request) bool { return true }
+	settled := make(chan struct{})
+	return apiserver.Plugins{
+		Authenticator: authn.New(identify),
+		Authorizer:    may,
+		Admission:     admissionChain(s.Registry()),
+		Virtuals:      slices.Concat(connects, reviews, podVerbs, []registry.Virtual{issuer.Virtual()}),
+		Jobs: []func(context.Context) error{
+			roles.Run,
+			func(ctx context.Context) error {
+				<-ctx.Done()
+				if c, ok := kubelets.(interface{ CloseIdleConnections() }); ok {
+					c.CloseIdleConnections()
+				}
+				return nil
+			},
+			func(ctx context.Context) error {
+				if err := errors.Join(alloc.Repair(ctx), rbac.Ensure(ctx, client, policy), ensureClasses(ctx, client)); err != nil {
+					if ctx.Err() != nil {
+						return nil
+					}
+					return err
+				}
+				close(settled)
+				return nil
+			},
+		},
+		Checks: map[string]func() error{
+			"poststarthook/rbac/bootstrap-roles": closed(settled, "the objects that every cluster has are not all there yet"),
+			"rbac-cache-synced":                  closed(roles.Ready(), "roles and bindings have not been read yet"),
+		},
+	}, nil
+}
+
+// closed checks that a channel is.
+func closed(c <-chan struct{}, otherwise string) func() error {
+	return func() error {
+		select {
+		case <-c:
+			return nil
+		default:
+			return errors.New(otherwise)
+		}
+	}
+}
