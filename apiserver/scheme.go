@@ -27,6 +27,7 @@ func newScheme(all []*kinds.Kind) (*runtime.Scheme, error) {
 		return nil, err
 	}
 	metav1.AddToGroupVersion(s, schema.GroupVersion{Version: "v1"})
+	metav1.AddToGroupVersion(s, metav1.SchemeGroupVersion)
 	add := func(gvk schema.GroupVersionKind, obj, list runtime.Object) error {
 		if _, ok := obj.(*unstructured.Unstructured); ok {
 			return nil

@@ -33,7 +33,7 @@ func parameters(r *http.Request, into runtime.Object) error {
 	if r.URL.RawQuery == "" {
 		return nil
 	}
-	if err := internalscheme.ParameterCodec.DecodeParameters(r.URL.Query(), optionsVersion, into); err != nil {
+	if err := internalscheme.ParameterCodec.DecodeParameters(r.URL.Query(), metav1.SchemeGroupVersion, into); err != nil {
 		return apierrors.NewBadRequest(err.Error())
 	}
 	return nil
