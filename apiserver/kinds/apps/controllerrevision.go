@@ -1,12 +1,15 @@
 package apps
 
 import (
+	"context"
+
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
@@ -21,6 +24,13 @@ func controllerRevision() *kinds.Kind {
 		NewList:    func() runtime.Object { return &appsv1.ControllerRevisionList{} },
 
 		UnconditionalUpdate: true,
+
+		Validate: func(_ context.Context, o *appsv1.ControllerRevision) field.ErrorList {
+			return validateControllerRevision(o)
+		},
+		ValidateUpdate: func(_ context.Context, o, old *appsv1.ControllerRevision) field.ErrorList {
+			return validateControllerRevisionUpdate(o, old)
+		},
 
 		Columns: []metav1.TableColumnDefinition{
 			column.Name(),

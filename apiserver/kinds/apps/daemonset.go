@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
@@ -61,6 +62,14 @@ func daemonSet() *kinds.Kind {
 
 		HasStatus:           true,
 		PrepareStatusUpdate: func(_ context.Context, ds, old *appsv1.DaemonSet) { ds.Spec = old.Spec },
+
+		Validate: func(_ context.Context, o *appsv1.DaemonSet) field.ErrorList { return validateDaemonSet(o) },
+		ValidateUpdate: func(_ context.Context, o, old *appsv1.DaemonSet) field.ErrorList {
+			return validateDaemonSetUpdate(o, old)
+		},
+		ValidateStatusUpdate: func(_ context.Context, o, old *appsv1.DaemonSet) field.ErrorList {
+			return validateDaemonSetStatus(o, old)
+		},
 
 		Columns: columns(spec["selector"],
 			column.Name(),

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
@@ -55,6 +56,14 @@ func deployment() *kinds.Kind {
 			scale.Status.Selector = scaleSelector(d.Spec.Selector)
 		},
 		SetScale: func(d *appsv1.Deployment, replicas int32) { d.Spec.Replicas = &replicas },
+
+		Validate: func(_ context.Context, o *appsv1.Deployment) field.ErrorList { return validateDeployment(o) },
+		ValidateUpdate: func(_ context.Context, o, old *appsv1.Deployment) field.ErrorList {
+			return validateDeploymentUpdate(o, old)
+		},
+		ValidateStatusUpdate: func(_ context.Context, o, old *appsv1.Deployment) field.ErrorList {
+			return validateDeploymentStatus(o, old)
+		},
 
 		Columns: columns(spec["selector"],
 			column.Name(),

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
@@ -56,6 +57,12 @@ func replicaSet() *kinds.Kind {
 			return fields.Set{"status.replicas": strconv.Itoa(int(rs.Status.Replicas))}
 		},
 		FieldNames: []string{"status.replicas"},
+
+		Validate: func(_ context.Context, o *appsv1.ReplicaSet) field.ErrorList { return validateReplicaSet(o) },
+		ValidateUpdate: func(_ context.Context, o, old *appsv1.ReplicaSet) field.ErrorList {
+			return validateReplicaSetUpdate(o, old)
+		},
+		ValidateStatusUpdate: func(_ context.Context, o, _ *appsv1.ReplicaSet) field.ErrorList { return validateReplicaSetStatus(o) },
 
 		Columns: columns(spec["selector"],
 			column.Name(),

@@ -8,9 +8,11 @@ import (
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
@@ -28,7 +30,8 @@ func statefulSet() *kinds.Kind {
 		New:        func() *appsv1.StatefulSet { return &appsv1.StatefulSet{} },
 		NewList:    func() runtime.Object { return &appsv1.StatefulSetList{} },
 
-		Default: defaultStatefulSet,
+		ValidName: validation.NameIsDNSLabel,
+		Default:   defaultStatefulSet,
 		PrepareCreate: func(_ context.Context, s *appsv1.StatefulSet) {
 			s.Status = appsv1.StatefulSetStatus{}
 			s.Generation = 1
@@ -56,6 +59,14 @@ func statefulSet() *kinds.Kind {
 			scale.Status.Selector = scaleSelector(s.Spec.Selector)
 		},
 		SetScale: func(s *appsv1.StatefulSet, replicas int32) { s.Spec.Replicas = &replicas },
+
+		Validate: func(_ context.Context, o *appsv1.StatefulSet) field.ErrorList { return validateStatefulSet(o) },
+		ValidateUpdate: func(_ context.Context, o, old *appsv1.StatefulSet) field.ErrorList {
+			return validateStatefulSetUpdate(o, old)
+		},
+		ValidateStatusUpdate: func(_ context.Context, o, old *appsv1.StatefulSet) field.ErrorList {
+			return validateStatefulSetStatus(o, old)
+		},
 
 		Columns: append([]metav1.TableColumnDefinition{
 			column.Name(), column.Text("Ready", "Number of the pod with ready state"), column.Age(),

@@ -55,20 +55,28 @@ func (g goNames) MarshalJSON() ([]byte, error) {
 func writeFields(b *bytes.Buffer, v reflect.Value) error {
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
-		if f.Anonymous && f.Type.Kind() == reflect.Struct {
+		if f.Anonymous && ofAPI(f.Type) && f.Type.Kind() == reflect.Struct {
 			if err := writeFields(b, v.Field(i)); err != nil {
 				return err
 			}
+			continue
+		}
+		if f.Name == "TypeMeta" {
 			continue
 		}
 		data, err := goNames{v.Field(i)}.MarshalJSON()
 		if err != nil {
 			return err
 		}
-		if b.Len() > 1 && b.Bytes()[b.Len()-1] != '{' {
+		if f.Anonymous {
+			// Metadata keeps the names it has in JSON.
+			data = bytes.TrimSuffix(bytes.TrimPrefix(data, []byte("{")), []byte("}"))
+		} else {
+			data = append([]byte(`"`+f.Name+`":`), data...)
+		}
+		if len(data) > 0 && b.Len() > 1 && b.Bytes()[b.Len()-1] != '{' {
 			b.WriteByte(',')
 		}
-		b.WriteString(`"` + f.Name + `":`)
 		b.Write(data)
 	}
 	return nil

@@ -1,9 +1,12 @@
 package coordination
 
 import (
+	"context"
+
 	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
@@ -18,6 +21,9 @@ func lease() *kinds.Kind {
 		NewList:    func() runtime.Object { return &coordinationv1.LeaseList{} },
 
 		CreateOnUpdate: true,
+
+		Validate:       func(_ context.Context, o *coordinationv1.Lease) field.ErrorList { return validate(o) },
+		ValidateUpdate: func(_ context.Context, o, _ *coordinationv1.Lease) field.ErrorList { return validate(o) },
 
 		Columns: []metav1.TableColumnDefinition{
 			column.Name(), column.Text("Holder", coordinationv1.LeaseSpec{}.SwaggerDoc()["holderIdentity"]), column.Age(),

@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
+	"k8s.io/apimachinery/pkg/api/validation/path"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -50,6 +51,8 @@ func event() *kinds.Kind {
 			},
 		}},
 
+		// Events of core/v1 may be called anything that fits in a URL.
+		ValidName:           path.ValidatePathSegmentName,
 		CreateOnUpdate:      true,
 		UnconditionalUpdate: true,
 		TTL:                 func(*corev1.Event) time.Duration { return EventTTL },

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apiserver/pkg/endpoints/request"
@@ -25,6 +26,7 @@ func validateEvent(ctx context.Context, ev *corev1.Event) field.ErrorList {
 	if !strict(ctx) {
 		return e.List
 	}
+	e.Messages(field.NewPath("metadata", "name"), ev.Name, apivalidation.NameIsDNSSubdomain(ev.Name, false))
 	eventSeries(e, ev)
 	if ev.EventTime.IsZero() {
 		e.Required(field.NewPath("eventTime"), "")

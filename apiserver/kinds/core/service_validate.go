@@ -16,12 +16,10 @@ import (
 func validateService(s, old *corev1.Service) field.ErrorList {
 	// What is wrong with the addresses is said first and alone: nothing else
 	// can be told before they are right.
-	ips := &check.Errors{}
-	serviceIPs(ips, s, old)
-	if len(ips.List) > 0 && (old == nil || !sameClusterIPs(s, old)) {
-		return ips.List
+	e, p, spec := &check.Errors{}, field.NewPath("spec"), &s.Spec
+	if serviceIPs(e, s, old); len(e.List) > 0 {
+		return e.List
 	}
-	e, p, spec := ips, field.NewPath("spec"), &s.Spec
 	hints, hinted := s.Annotations[corev1.DeprecatedAnnotationTopologyAwareHints]
 	if mode, ok := s.Annotations[corev1.AnnotationTopologyMode]; ok && hinted && mode != hints {
 		e.Invalid(field.NewPath("metadata", "annotations").Key(corev1.AnnotationTopologyMode), mode, fmt.Sprintf("must match annotations[%s] when both are specified", corev1.DeprecatedAnnotationTopologyAwareHints))
@@ -270,6 +268,9 @@ func trafficPolicies(e *check.Errors, p *field.Path, s *corev1.Service) {
 
 func validateServiceUpdate(s, old *corev1.Service) field.ErrorList {
 	e, p := &check.Errors{}, field.NewPath("spec")
+	if serviceIPs(e, s, old); len(e.List) > 0 {
+		return e.List
+	}
 	if needsClusterIP(s) && needsClusterIP(old) {
 		if !headless(s) || !headless(old) {
 			keptIPs(e, p, s, old)

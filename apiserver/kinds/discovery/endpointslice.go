@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
@@ -55,6 +56,9 @@ func endpointSlice() *kinds.Kind {
 			}
 			return nil
 		},
+
+		Validate:       func(_ context.Context, o *discoveryv1.EndpointSlice) field.ErrorList { return validate(o, nil) },
+		ValidateUpdate: func(_ context.Context, o, old *discoveryv1.EndpointSlice) field.ErrorList { return validate(o, old) },
 
 		Columns: []metav1.TableColumnDefinition{
 			column.Name(),

@@ -1,9 +1,12 @@
 package node
 
 import (
+	"context"
+
 	nodev1 "k8s.io/api/node/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
@@ -17,6 +20,9 @@ func runtimeClass() *kinds.Kind {
 		NewList: func() runtime.Object { return &nodev1.RuntimeClassList{} },
 
 		CreateOnUpdate: true,
+
+		Validate:       func(_ context.Context, o *nodev1.RuntimeClass) field.ErrorList { return validate(o) },
+		ValidateUpdate: func(_ context.Context, o, old *nodev1.RuntimeClass) field.ErrorList { return validateUpdate(o, old) },
 
 		Columns: []metav1.TableColumnDefinition{
 			column.Name(), column.Text("Handler", ""), column.Age(),

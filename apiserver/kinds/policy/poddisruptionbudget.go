@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
@@ -34,6 +35,10 @@ func podDisruptionBudget() *kinds.Kind {
 
 		HasStatus:           true,
 		PrepareStatusUpdate: func(_ context.Context, b, old *policyv1.PodDisruptionBudget) { b.Spec = old.Spec },
+
+		Validate:             func(_ context.Context, o *policyv1.PodDisruptionBudget) field.ErrorList { return validate(o) },
+		ValidateUpdate:       func(_ context.Context, o, _ *policyv1.PodDisruptionBudget) field.ErrorList { return validate(o) },
+		ValidateStatusUpdate: func(_ context.Context, o, _ *policyv1.PodDisruptionBudget) field.ErrorList { return validateStatus(o) },
 
 		Columns: []metav1.TableColumnDefinition{
 			column.Name(),

@@ -1,12 +1,14 @@
 package rbac
 
 import (
+	"context"
 	"strings"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/validation/path"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
@@ -27,6 +29,13 @@ func roleBinding() *kinds.Kind {
 
 		Columns: bindingColumns("roleBinding", rbacv1.RoleBinding{}.SwaggerDoc()["roleRef"]),
 		Cells:   func(b *rbacv1.RoleBinding) []any { return bindingCells(b, b.RoleRef, b.Subjects) },
+
+		Validate: func(_ context.Context, o *rbacv1.RoleBinding) field.ErrorList {
+			return validateBinding(o.RoleRef, o.Subjects, inNamespace)
+		},
+		ValidateUpdate: func(_ context.Context, o, old *rbacv1.RoleBinding) field.ErrorList {
+			return validateBindingUpdate(o.RoleRef, old.RoleRef, o.Subjects, inNamespace)
+		},
 	}.Kind()
 }
 
@@ -44,6 +53,13 @@ func clusterRoleBinding() *kinds.Kind {
 
 		Columns: bindingColumns("clusterRoleBinding", rbacv1.ClusterRoleBinding{}.SwaggerDoc()["roleRef"]),
 		Cells:   func(b *rbacv1.ClusterRoleBinding) []any { return bindingCells(b, b.RoleRef, b.Subjects) },
+
+		Validate: func(_ context.Context, o *rbacv1.ClusterRoleBinding) field.ErrorList {
+			return validateBinding(o.RoleRef, o.Subjects, inCluster)
+		},
+		ValidateUpdate: func(_ context.Context, o, old *rbacv1.ClusterRoleBinding) field.ErrorList {
+			return validateBindingUpdate(o.RoleRef, old.RoleRef, o.Subjects, inCluster)
+		},
 	}.Kind()
 }
 

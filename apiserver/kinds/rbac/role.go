@@ -1,9 +1,12 @@
 package rbac
 
 import (
+	"context"
+
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/validation/path"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 )
@@ -19,6 +22,9 @@ func role() *kinds.Kind {
 		ValidName:           path.ValidatePathSegmentName,
 		CreateOnUpdate:      true,
 		UnconditionalUpdate: true,
+
+		Validate:       func(_ context.Context, o *rbacv1.Role) field.ErrorList { return validateRole(o) },
+		ValidateUpdate: func(_ context.Context, o, _ *rbacv1.Role) field.ErrorList { return validateRole(o) },
 	}.Kind()
 }
 
@@ -32,5 +38,8 @@ func clusterRole() *kinds.Kind {
 		ValidName:           path.ValidatePathSegmentName,
 		CreateOnUpdate:      true,
 		UnconditionalUpdate: true,
+
+		Validate:       func(_ context.Context, o *rbacv1.ClusterRole) field.ErrorList { return validateClusterRole(o) },
+		ValidateUpdate: func(_ context.Context, o, _ *rbacv1.ClusterRole) field.ErrorList { return validateClusterRole(o) },
 	}.Kind()
 }

@@ -7,6 +7,7 @@ import (
 	schedulingv1 "k8s.io/api/scheduling/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
@@ -28,6 +29,11 @@ func priorityClass() *kinds.Kind {
 		},
 		PrepareCreate:       func(_ context.Context, pc *schedulingv1.PriorityClass) { pc.Generation = 1 },
 		UnconditionalUpdate: true,
+
+		Validate: func(_ context.Context, o *schedulingv1.PriorityClass) field.ErrorList { return validate(o) },
+		ValidateUpdate: func(_ context.Context, o, old *schedulingv1.PriorityClass) field.ErrorList {
+			return validateUpdate(o, old)
+		},
 
 		Columns: []metav1.TableColumnDefinition{
 			column.Name(),

@@ -1,0 +1,39 @@
+package node
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	nodev1 "k8s.io/api/node/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/keelson-project/keelson/apiserver/kinds/check"
+	"github.com/keelson-project/keelson/apiserver/kinds/podspec"
+)
+
+func validate(rc *nodev1.RuntimeClass) field.ErrorList {
+	e := &check.Errors{}
+	e.RequiredDNSLabel(field.NewPath("handler"), rc.Handler)
+	if o := rc.Overhead; o != nil {
+		e.Requirements(field.NewPath("overhead"), &corev1.ResourceRequirements{Limits: o.PodFixed}, nil, (*check.Errors).ContainerResourceName)
+	}
+	if s := rc.Scheduling; s != nil {
+		p := field.NewPath("scheduling")
+		e.Labels(p.Child("nodeSelector"), s.NodeSelector)
+		podspec.Tolerations(e, p.Child("tolerations"), s.Tolerations)
+		seen := map[corev1.Toleration]bool{}
+		for i, t := range s.Tolerations {
+			key := t
+			key.TolerationSeconds = nil
+			if seen[key] {
+				e.Duplicate(p.Child("tolerations").Index(i), t)
+			}
+			seen[key] = true
+		}
+	}
+	return e.List
+}
+
+func validateUpdate(rc, old *nodev1.RuntimeClass) field.ErrorList {
+	e := &check.Errors{}
+	e.Same(field.NewPath("handler"), rc.Handler, old.Handler)
+	return e.List
+}
