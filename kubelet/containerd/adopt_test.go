@@ -55,6 +55,10 @@ func TestKilledAndBack(t *testing.T) {
 		data, _ := os.ReadFile(filepath.Join(logs, "counts"))
 		return bytes.HasSuffix(data, []byte(" F done\n"))
 	})
+	eventually(t, "the shim notes the end of a container", func() bool {
+		noted, err := filepath.Glob(filepath.Join(cfg.StateDir, "c", "*", "exit.json"))
+		return err == nil && len(noted) == 1
+	})
 	t0 := time.Now()
 	rt := start(t, cfg)
 	t.Logf("started over a running pod in %v", time.Since(t0))
@@ -132,7 +136,9 @@ func TestShimDies(t *testing.T) {
 	cfg := dirs(t)
 	rt := start(t, cfg)
 	importBusybox(t, rt)
-	sb := runSandbox(t, rt, sandboxSpec("orphan"))
+	spec := sandboxSpec("orphan")
+	spec.ShareProcesses = true
+	sb := runSandbox(t, rt, spec)
 	id := run(t, rt, sb.ID, kubelet.ContainerSpec{Command: []string{"sleep", "4321"}})
 	pids := shims(t, cfg.StateDir)
 	if len(pids) != 1 {
@@ -144,9 +150,53 @@ func TestShimDies(t *testing.T) {
 	if c := waitExit(t, rt, id); c.ExitCode != 255 || c.Reason != "Unknown" {
 		t.Errorf("%+v", c)
 	}
-	again := run(t, rt, sb.ID, kubelet.ContainerSpec{Attempt: 1, Command: []string{"sh", "-c", "ps | grep -c 'sleep 432[1]'; ip addr show lo | grep -c LOOPBACK"}})
-	if c := waitExit(t, rt, again); output(t, c) != "0\n1\n" {
+	again := run(t, rt, sb.ID, kubelet.ContainerSpec{Attempt: 1, Command: []string{"sh", "-c", "ps | grep -c 'sleep 432[1]'; ps | grep -c /paus[e]; ip addr show lo | grep -c LOOPBACK"}})
+	if c := waitExit(t, rt, again); output(t, c) != "0\n1\n1\n" {
 		t.Errorf("in the sandbox afterwards: %q, %+v", output(t, c), c)
+	}
+	if err := rt.RemoveSandbox(t.Context(), sb.ID); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "no process is left in the control groups of the sandbox", func() bool { return len(running(t, sb.ID)) == 0 })
+}
+
+// running finds the processes in control groups whose name holds id.
+func running(t *testing.T, id string) []string {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/cgroup")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, f := range files {
+		if data, err := os.ReadFile(f); err == nil && strings.Contains(string(data), id) {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+func TestShimThatIsNone(t *testing.T) {
+	cfg := dirs(t)
+	for path, want := range map[string]string{"/bin/false": "RunAsShim", "/bin/echo": "RunAsShim"} {
+		cfg.ShimPath = path
+		rt := start(t, cfg)
+		importBusybox(t, rt)
+		sb, err := rt.RunSandbox(t.Context(), sandboxSpec("none"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, err := rt.CreateContainer(t.Context(), sb.ID, kubelet.ContainerSpec{Name: "a", Image: "busybox"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := rt.StartContainer(t.Context(), id); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("with %s: %v", path, err)
+		}
+		if c := find(t, rt, id); c.State != kubelet.StateCreated {
+			t.Errorf("a container that could not be started for no fault of its own: %+v", c)
+		}
+		removeAll(t, rt, cfg)
 	}
 }
 

@@ -155,13 +155,14 @@ func (r *Runtime) StartContainer(ctx context.Context, id string) error {
 	if err != nil {
 		return fmt.Errorf("start container %s: %w", id, err)
 	}
-	if err := r.runContainer(ctx, c, s); err != nil {
+	started, err := r.runContainer(ctx, c, s)
+	if err != nil {
 		ctx := context.WithoutCancel(ctx)
 		err = fmt.Errorf("failed to create containerd task: %w", err)
 		return errors.Join(err, r.exited(ctx, c, outcome{code: 128, reason: "StartError", message: err.Error(), at: time.Now()}))
 	}
 	r.mu.Lock()
-	c.rec.State, c.rec.Started = kubelet.StateRunning, time.Now()
+	c.rec.State, c.rec.Started = kubelet.StateRunning, started
 	rec := c.rec
 	r.mu.Unlock()
 	r.wg.Go(func() { r.monitor(c, s) })
@@ -173,18 +174,18 @@ func (r *Runtime) StartContainer(ctx context.Context, id string) error {
 }
 
 // runContainer makes the bundle of a container and has it run.
-func (r *Runtime) runContainer(ctx context.Context, c *container, s *shimProcess) error {
+func (r *Runtime) runContainer(ctx context.Context, c *container, s *shimProcess) (started time.Time, err error) {
 	info, err := r.stores.containers.Get(ctx, c.id)
 	if err != nil {
-		return err
+		return started, err
 	}
 	var ociSpec specs.Spec
 	if err := typeurl.UnmarshalTo(info.Spec, &ociSpec); err != nil {
-		return err
+		return started, err
 	}
 	rootfs, err := r.stores.snapshotter.Mounts(ctx, c.id)
 	if err != nil {
-		return fmt.Errorf("find the root file system: %w", err)
+		return started, fmt.Errorf("find the root file system: %w", err)
 	}
 	bundle := r.state.bundle(c.id)
 	spec := c.rec.Spec
@@ -194,12 +195,12 @@ func (r *Runtime) runContainer(ctx context.Context, c *container, s *shimProcess
 		StdinOnce: spec.StdinOnce,
 		TTY:       spec.TTY,
 	}); err != nil {
-		return errors.Join(err, r.cleanBundle(c.id))
+		return started, errors.Join(err, r.cleanBundle(c.id))
 	}
-	if err := r.runTask(ctx, s, c.id, bundle, rootfs); err != nil {
-		return errors.Join(err, r.cleanBundle(c.id))
+	if started, err = r.runTask(ctx, s, c.id, bundle, rootfs); err != nil {
+		return started, errors.Join(err, r.cleanBundle(c.id))
 	}
-	return nil
+	return started, nil
 }
 
 func writeBundle(dir string, spec *specs.Spec, io shim.IO) error {
@@ -218,24 +219,27 @@ func writeBundle(dir string, spec *specs.Spec, io shim.IO) error {
 	return nil
 }
 
-// runTask has the shim create and start what a bundle describes.
-func (r *Runtime) runTask(ctx context.Context, s *shimProcess, id, bundle string, rootfs []mount.Mount) error {
+// runTask has the shim create and start what a bundle describes, and tells
+// when that was.
+func (r *Runtime) runTask(ctx context.Context, s *shimProcess, id, bundle string, rootfs []mount.Mount) (started time.Time, err error) {
 	opts, err := typeurl.MarshalAnyToProto(&options.Options{BinaryName: r.cfg.RuncPath, Root: r.state.runc()})
 	if err != nil {
-		return err
+		return started, err
 	}
 	req := &task.CreateTaskRequest{ID: id, Bundle: bundle, Options: opts}
 	for _, m := range rootfs {
 		req.Rootfs = append(req.Rootfs, &types.Mount{Type: m.Type, Source: m.Source, Target: m.Target, Options: m.Options})
 	}
 	if _, err := s.task.Create(ctx, req); err != nil {
-		return fmt.Errorf("failed to create shim task: %w", errgrpc.ToNative(err))
+		return started, fmt.Errorf("failed to create shim task: %w", errgrpc.ToNative(err))
 	}
+	// Not taken afterwards: by then, the process may have ended.
+	started = time.Now()
 	if _, err := s.task.Start(ctx, &task.StartRequest{ID: id}); err != nil {
 		_, derr := s.task.Delete(context.WithoutCancel(ctx), &task.DeleteRequest{ID: id})
-		return errors.Join(fmt.Errorf("failed to start: %w", errgrpc.ToNative(err)), derr)
+		return started, errors.Join(fmt.Errorf("failed to start: %w", errgrpc.ToNative(err)), derr)
 	}
-	return nil
+	return started, nil
 }
 
 // StopContainer implements kubelet.Runtime.

@@ -173,8 +173,10 @@ func (r *Runtime) adoptSandbox(ctx context.Context, sb *sandbox) error {
 	if sb.rec.Exited {
 		return nil
 	}
-	if s, err := dialShim(ctx, r.state.sandbox(sb.id)); err == nil {
-		s.pid, s.born = sb.rec.ShimPID, sb.rec.ShimBorn
+	s, err := adoptShim(ctx, r.state.sandbox(sb.id), sb.rec.ShimPID, sb.rec.ShimBorn)
+	if err != nil {
+		r.log.Warn("the shim of a sandbox is gone", "sandbox", sb.id, "error", err)
+	} else {
 		sb.shim = s
 	}
 	for _, c := range sb.containers {
@@ -182,7 +184,7 @@ func (r *Runtime) adoptSandbox(ctx context.Context, sb *sandbox) error {
 			return err
 		}
 	}
-	if r.pinned(sb.id).alive(pinSpecOf(sb.rec.Spec)) && (sb.rec.PausePID == 0 || r.pauseAlive(ctx, sb)) {
+	if r.pinned(sb.id).alive(pinSpecOf(sb.rec.Spec)) && (sb.rec.PausePID == 0 || pauseAlive(sb.rec)) {
 		return nil
 	}
 	// Without its namespaces, after a reboot, there is no sandbox.

@@ -13,8 +13,6 @@ import (
 	"runtime"
 
 	task "github.com/containerd/containerd/api/runtime/task/v3"
-	tasktypes "github.com/containerd/containerd/api/types/task"
-	"github.com/containerd/errdefs"
 	"github.com/containerd/errdefs/pkg/errgrpc"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -161,7 +159,7 @@ func (r *Runtime) startPause(ctx context.Context, sb *sandbox) (int, error) {
 	if err := writeBundle(bundle, spec, shim.IO{}); err != nil {
 		return 0, err
 	}
-	if err := r.runTask(ctx, sb.shim, sb.id, bundle, nil); err != nil {
+	if _, err := r.runTask(ctx, sb.shim, sb.id, bundle, nil); err != nil {
 		return 0, errors.Join(err, r.cleanBundle(sb.id))
 	}
 	resp, err := sb.shim.task.State(ctx, &task.StateRequest{ID: sb.id})
@@ -171,33 +169,33 @@ func (r *Runtime) startPause(ctx context.Context, sb *sandbox) (int, error) {
 	return int(resp.Pid), nil
 }
 
-// stopPause ends the init and with it all processes of the namespace.
+// stopPause ends the init and with it all processes of the namespace. The shim
+// that started it may be gone: s is nil, or another one.
 func (r *Runtime) stopPause(ctx context.Context, sb *sandbox, s *shimProcess) error {
-	if err := kill(ctx, s, sb.id, "SIGKILL"); err != nil {
-		return err
-	}
-	if _, err := s.task.Wait(ctx, &task.WaitRequest{ID: sb.id}); err != nil && !errdefs.IsNotFound(errgrpc.ToNative(err)) {
-		select {
-		case <-s.dead:
-			_ = unix.Kill(sb.rec.PausePID, unix.SIGKILL)
-			return errors.Join(r.runcDelete(sb.id), r.cleanBundle(sb.id))
-		default:
-			return errgrpc.ToNative(err)
+	if s == nil || s.removeTask(ctx, sb.id) != nil {
+		if err := r.runcDelete(sb.id); err != nil {
+			return err
 		}
-	}
-	if _, err := s.task.Delete(ctx, &task.DeleteRequest{ID: sb.id}); err != nil && !errdefs.IsNotFound(errgrpc.ToNative(err)) {
-		return errgrpc.ToNative(err)
 	}
 	return r.cleanBundle(sb.id)
 }
 
-// pauseAlive reports whether the init of a sandbox is still there.
-func (r *Runtime) pauseAlive(ctx context.Context, sb *sandbox) bool {
-	if sb.shim == nil {
-		return false
+// removeTask kills a container and removes it from the shim.
+func (s *shimProcess) removeTask(ctx context.Context, id string) error {
+	if _, err := s.task.Kill(ctx, &task.KillRequest{ID: id, Signal: uint32(unix.SIGKILL)}); err != nil {
+		return err
 	}
-	resp, err := sb.shim.task.State(ctx, &task.StateRequest{ID: sb.id})
-	return err == nil && resp.Status == tasktypes.Status_RUNNING
+	if _, err := s.task.Wait(ctx, &task.WaitRequest{ID: id}); err != nil {
+		return err
+	}
+	_, err := s.task.Delete(ctx, &task.DeleteRequest{ID: id})
+	return err
+}
+
+// pauseAlive reports whether the init of a sandbox is still there.
+func pauseAlive(rec sandboxRecord) bool {
+	born, err := processBorn(rec.PausePID)
+	return err == nil && born == rec.PauseBorn
 }
 
 // pausePID is the process number of a sandbox's init, or zero.

@@ -25,8 +25,9 @@ type sandboxRecord struct {
 	// ShimPID and ShimBorn tell the shim from a later process of that number.
 	ShimPID  int
 	ShimBorn uint64
-	// PausePID is the init of a shared process namespace, or zero.
-	PausePID int `json:",omitempty"`
+	// PausePID and PauseBorn tell the init of a shared process namespace.
+	PausePID  int    `json:",omitempty"`
+	PauseBorn uint64 `json:",omitempty"`
 }
 
 // containerRecord is what is remembered of a container beyond this process.

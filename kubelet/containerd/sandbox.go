@@ -76,7 +76,7 @@ func (r *Runtime) RunSandbox(ctx context.Context, spec kubelet.SandboxSpec) (kub
 		containers: map[string]*container{},
 	}
 	if err := r.buildSandbox(ctx, sb); err != nil {
-		return fail(errors.Join(err, r.dismantle(context.WithoutCancel(ctx), sb)))
+		return fail(errors.Join(err, r.dismantle(context.WithoutCancel(ctx), sb), os.RemoveAll(r.state.sandbox(sb.id))))
 	}
 	r.mu.Lock()
 	r.sandboxes[sb.id] = sb
@@ -142,11 +142,17 @@ func (r *Runtime) buildSandbox(ctx context.Context, sb *sandbox) error {
 		return err
 	}
 	if spec.ShareProcesses && !spec.HostPID {
+		if err := sb.shim.ready(ctx); err != nil {
+			return err
+		}
 		pid, err := r.startPause(ctx, sb)
 		if err != nil {
 			return fmt.Errorf("start the init of the shared process namespace: %w", err)
 		}
 		sb.rec.PausePID = pid
+		if sb.rec.PauseBorn, err = processBorn(pid); err != nil {
+			return fmt.Errorf("the init of the shared process namespace has died: %w", err)
+		}
 	}
 	if err := r.stores.createSandbox(ctx, sb.id, sb.rec); err != nil {
 		return fmt.Errorf("record the sandbox: %w", err)
@@ -161,7 +167,7 @@ func (r *Runtime) dismantle(ctx context.Context, sb *sandbox) error {
 	s := sb.shim
 	sb.shim = nil
 	r.mu.Unlock()
-	if sb.rec.PausePID != 0 && s != nil {
+	if sb.rec.PausePID != 0 {
 		errs = append(errs, r.stopPause(ctx, sb, s))
 	}
 	if s != nil {
@@ -279,11 +285,14 @@ func (r *Runtime) shimOf(ctx context.Context, sb *sandbox) (*shimProcess, error)
 		select {
 		case <-s.dead:
 		default:
-			return s, nil
+			return s, s.ready(ctx)
 		}
 	}
 	s, err := startShim(ctx, r.cfg.ShimPath, r.state.sandbox(sb.id))
 	if err != nil {
+		return nil, err
+	}
+	if err := s.ready(ctx); err != nil {
 		return nil, err
 	}
 	r.mu.Lock()

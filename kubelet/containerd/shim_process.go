@@ -26,6 +26,8 @@ import (
 const (
 	taskSocket    = "task.sock"
 	controlSocket = "control.sock"
+	// shimLog is the file for what a shim has to complain about.
+	shimLog = "shim.log"
 )
 
 // shimProcess is a running shim and the connection to it.
@@ -37,6 +39,42 @@ type shimProcess struct {
 	task task.TTRPCTaskService
 	// dead is closed when the connection is lost, which is when the shim ends.
 	dead chan struct{}
+	// greeted is closed when the shim has answered for the first time, or
+	// has failed to; then greeting tells why.
+	greeted  chan struct{}
+	greeting error
+}
+
+// shimPatience is how long a shim may take to answer for the first time.
+const shimPatience = 20 * time.Second
+
+// ready waits until the shim has answered.
+func (s *shimProcess) ready(ctx context.Context) error {
+	select {
+	case <-s.greeted:
+		return s.greeting
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// greet has the first word with the shim. One that does not answer is none:
+// perhaps a program that does not know that it is to be one.
+func (s *shimProcess) greet() {
+	defer close(s.greeted)
+	ctx, cancel := context.WithTimeout(scope(context.Background()), shimPatience)
+	defer cancel()
+	_, err := s.task.Connect(ctx, &task.ConnectRequest{})
+	if err == nil {
+		return
+	}
+	said, _ := os.ReadFile(filepath.Join(s.dir, shimLog))
+	if n := len(said); n > 1024 {
+		said = said[n-1024:]
+	}
+	s.greeting = fmt.Errorf("the shim does not answer (main must begin with RunAsShim, or Config.ShimPath name a shim): %w; it said: %q", err, said)
+	_ = killProcess(s.pid, s.born)
+	_ = s.conn.Close()
 }
 
 // startShim starts the shim of a sandbox in its directory.
@@ -60,7 +98,7 @@ func startShim(ctx context.Context, binary, dir string) (_ *shimProcess, err err
 		defer f.Close()
 		files = append(files, f)
 	}
-	stderr, err := os.OpenFile(filepath.Join(dir, "shim.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	stderr, err := os.OpenFile(filepath.Join(dir, shimLog), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +128,19 @@ func startShim(ctx context.Context, binary, dir string) (_ *shimProcess, err err
 		return nil, err
 	}
 	s.pid, s.born = pid, born
+	go s.greet()
 	return s, nil
+}
+
+// adoptShim connects to the shim an earlier process has started.
+func adoptShim(ctx context.Context, dir string, pid int, born uint64) (*shimProcess, error) {
+	s, err := dialShim(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	s.pid, s.born = pid, born
+	s.greet()
+	return s, s.greeting
 }
 
 // dialShim connects to the shim of a sandbox.
@@ -99,7 +149,7 @@ func dialShim(ctx context.Context, dir string) (*shimProcess, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dial the shim: %w", err)
 	}
-	s := &shimProcess{dir: dir, dead: make(chan struct{})}
+	s := &shimProcess{dir: dir, dead: make(chan struct{}), greeted: make(chan struct{})}
 	s.conn = ttrpc.NewClient(conn, ttrpc.WithOnClose(func() { close(s.dead) }))
 	s.task = task.NewTTRPCTaskClient(s.conn)
 	return s, nil

@@ -33,7 +33,7 @@ func (r *Runtime) sweep(ctx context.Context) {
 			continue
 		}
 		sb := &sandbox{id: id}
-		if s, err := dialShim(ctx, r.state.sandbox(id)); err == nil {
+		if s, err := adoptShim(ctx, r.state.sandbox(id), 0, 0); err == nil {
 			if resp, err := s.task.Connect(ctx, &task.ConnectRequest{ID: id}); err == nil {
 				s.pid = int(resp.ShimPid)
 				s.born, _ = processBorn(s.pid)
