@@ -29,11 +29,12 @@ func (w *worker) apply(ctx context.Context, pod *corev1.Pod, sandboxes []Sandbox
 			return again, err
 		}
 		if why != nil {
-			w.waiting[start.container.Name] = *why
+			w.waiting[start.container.Name], w.held[start.container.Name] = *why, retry
 			again = earliest(again, retry)
 			continue
 		}
 		delete(w.waiting, start.container.Name)
+		delete(w.held, start.container.Name)
 		if i < len(p.start)-1 {
 			if err := w.k.observer.refresh(ctx); err != nil {
 				return again, err

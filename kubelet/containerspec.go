@@ -99,8 +99,12 @@ func (w *worker) containerSpec(ctx context.Context, pod *corev1.Pod, c *corev1.C
 	if err != nil {
 		return ContainerSpec{}, err
 	}
+	ref, err := canonical(c.Image)
+	if err != nil {
+		return ContainerSpec{}, err
+	}
 	spec := ContainerSpec{
-		Name: c.Name, Attempt: attempt, Image: c.Image,
+		Name: c.Name, Attempt: attempt, Image: ref,
 		Command: expandAll(c.Command, env.lookup), Args: expandAll(c.Args, env.lookup),
 		WorkingDir: c.WorkingDir, Env: variables, Mounts: append(mounts, files...),
 		Stdin: c.Stdin, StdinOnce: c.StdinOnce, TTY: c.TTY,

@@ -88,6 +88,11 @@ func newAPI(t *testing.T) *api {
 			seconds = *del.DeleteOptions.GracePeriodSeconds
 		}
 		if seconds == 0 {
+			now := metav1.NewTime(time.Now())
+			pod.DeletionTimestamp, pod.DeletionGracePeriodSeconds = &now, &seconds
+			if err := tracker.Update(pods, pod, del.Namespace); err != nil {
+				return true, nil, err
+			}
 			return true, nil, tracker.Delete(pods, del.Namespace, del.Name)
 		}
 		at := metav1.NewTime(time.Now().Add(time.Duration(seconds) * time.Second))

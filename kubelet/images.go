@@ -14,21 +14,29 @@ import (
 	"github.com/distribution/reference"
 )
 
+// canonical is an image reference with its registry and tag spelt out, as
+// runtimes name images.
+func canonical(image string) (string, error) {
+	named, err := reference.ParseNormalizedNamed(image)
+	if err != nil {
+		return "", err
+	}
+	return reference.TagNameOnly(named).String(), nil
+}
+
 // ensureImage makes a container's image present. It returns why the container
 // waits, and until when, if it could not.
 func (w *worker) ensureImage(ctx context.Context, pod *corev1.Pod, c *corev1.Container) (Image, *waitReason, time.Time, error) {
 	refuse := func(reason, message string, retry time.Duration) (Image, *waitReason, time.Time, error) {
 		return Image{}, &waitReason{reason, message}, time.Now().Add(retry), nil
 	}
-	named, err := reference.ParseNormalizedNamed(c.Image)
+	ref, err := canonical(c.Image)
 	if err != nil {
 		message := fmt.Sprintf("Failed to apply default image tag %q: couldn't parse image name %q: %v", c.Image, c.Image, err)
 		w.containerEvent(pod, c.Name, corev1.EventTypeWarning, "InspectFailed", "%s", message)
 		w.containerEvent(pod, c.Name, corev1.EventTypeWarning, "Failed", "Error: InvalidImageName")
 		return refuse("InvalidImageName", message, retryDelay)
 	}
-	ref := reference.TagNameOnly(named).String()
-
 	if pullPolicy(c) != corev1.PullAlways {
 		image, err := w.k.runtime.ImageStatus(ctx, ref)
 		switch {

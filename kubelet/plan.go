@@ -17,7 +17,10 @@ type planInput struct {
 	health map[string]health
 	// crashes delays restarts, by container name.
 	crashes backoff
-	now     time.Time
+	// held are containers that could not be started and are not to be tried
+	// before a time, by name.
+	held map[string]time.Time
+	now  time.Time
 }
 
 // health is what probes found of one running container.
@@ -237,6 +240,10 @@ func (p *planner) startAgain(c *corev1.Container, latest *Container) {
 		return
 	}
 	action := startAction{container: c, attempt: nextAttempt(p.pod, p.sandboxes, c.Name)}
+	if until := p.held[c.Name]; until.After(p.now) {
+		p.wake = earliest(p.wake, until)
+		return
+	}
 	if latest != nil && latest.State == StateCreated {
 		action.created = latest.ID
 	}
@@ -246,9 +253,7 @@ func (p *planner) startAgain(c *corev1.Container, latest *Container) {
 		if until.After(p.now) && !changed {
 			p.waiting[c.Name] = waitReason{"CrashLoopBackOff", fmt.Sprintf(
 				"back-off %s restarting failed container=%s pod=%s", delay, c.Name, podKey(p.pod))}
-			if p.wake.IsZero() || until.Before(p.wake) {
-				p.wake = until
-			}
+			p.wake = earliest(p.wake, until)
 			return
 		}
 		action.crashed = latest.FinishedAt

@@ -31,6 +31,7 @@ type recorder struct {
 	correlator *record.EventCorrelator // made at the first event
 	pending    []*corev1.Event
 	busy       bool
+	serial     int64 // the number in the last event's name
 }
 
 // event records one event of an object.
@@ -43,7 +44,7 @@ func (r *recorder) event(ref corev1.ObjectReference, kind, reason, format string
 	}
 	event := &corev1.Event{
 		ObjectMeta: metav1.ObjectMeta{
-			Name: ref.Name + "." + strconv.FormatInt(now.UnixNano(), 16), Namespace: namespace,
+			Namespace: namespace,
 		},
 		InvolvedObject: ref, Reason: reason, Message: fmt.Sprintf(format, args...), Type: kind,
 		FirstTimestamp: stamp, LastTimestamp: stamp, Count: 1,
@@ -54,11 +55,19 @@ func (r *recorder) event(ref corev1.ObjectReference, kind, reason, format string
 	if len(r.pending) >= recorderBacklog || r.ctx == nil {
 		return
 	}
+	event.Name = r.name(ref.Name, now)
 	r.pending = append(r.pending, event)
 	if !r.busy {
 		r.busy = true
 		r.tasks.start(r.write)
 	}
+}
+
+// name names an event after its object and the time, or a little later if that
+// was used for another; r.mu is held.
+func (r *recorder) name(object string, now time.Time) string {
+	r.serial = max(r.serial+1, now.UnixNano())
+	return object + "." + strconv.FormatInt(r.serial, 16)
 }
 
 // write sends what is pending and ends.
@@ -101,8 +110,18 @@ func (r *recorder) send(result *record.EventCorrelateResult) {
 			r.correlator.UpdateState(written)
 			return
 		}
+		if apierrors.IsAlreadyExists(err) {
+			// Another recorder named an event of the same object the same.
+			r.mu.Lock()
+			result.Event.Name = r.name(result.Event.InvolvedObject.Name, time.Now())
+			r.mu.Unlock()
+			if sleep(r.ctx, time.Millisecond) != nil {
+				return
+			}
+			continue
+		}
 		if _, answered := err.(apierrors.APIStatus); answered {
-			return // refused: the namespace is terminating, or the event exists
+			return // refused, as in a namespace that is terminating
 		}
 		if sleep(r.ctx, delay) != nil {
 			return

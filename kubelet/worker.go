@@ -46,6 +46,7 @@ type worker struct {
 	pullErrs map[string]string    // last failure of a pull, by image
 	pullAt   map[string]time.Time // and when it was
 	waiting  map[string]waitReason
+	held     map[string]time.Time // not to be started before, by name
 	told     map[string]time.Time // back-offs an event was sent for
 	ips      map[string][]string  // addresses, by sandbox
 	ready    bool                 // volumes and cgroup are there
@@ -64,7 +65,7 @@ func newWorker(k *Kubelet, pod *corev1.Pod) *worker {
 		killing: make(map[string]bool),
 		crashes: make(backoff), pulls: make(backoff),
 		pullErrs: make(map[string]string), pullAt: make(map[string]time.Time),
-		waiting: make(map[string]waitReason), told: make(map[string]time.Time),
+		waiting: make(map[string]waitReason), told: make(map[string]time.Time), held: make(map[string]time.Time),
 		ips: make(map[string][]string), tokens: make(map[string]token), said: make(map[string]string),
 	}
 	w.status.w = w
@@ -207,6 +208,11 @@ func (w *worker) converge(ctx context.Context, pod *corev1.Pod) (wake time.Time,
 	for {
 		sandboxes := w.k.observer.pod(w.uid)
 		if !w.ready || w.outdated(pod) {
+			for name, why := range w.waiting {
+				if why.reason == "CreateContainerConfigError" {
+					delete(w.held, name) // what it refers to may be there now
+				}
+			}
 			w.publish(pod, statusStage{})
 			retry, err := w.prepare(ctx, pod)
 			if err != nil && !w.ready {
@@ -219,7 +225,7 @@ func (w *worker) converge(ctx context.Context, pod *corev1.Pod) (wake time.Time,
 		}
 		w.updateProbes(pod, sandboxes, false)
 		p := makePlan(planInput{
-			pod: pod, sandboxes: sandboxes, health: w.healthOf(pod, sandboxes), crashes: w.crashes, now: time.Now(),
+			pod: pod, sandboxes: sandboxes, health: w.healthOf(pod, sandboxes), crashes: w.crashes, held: w.held, now: time.Now(),
 		})
 		if p.finished {
 			return time.Time{}, true, nil
