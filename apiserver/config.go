@@ -38,7 +38,7 @@ type Config struct {
 	// Advertise is the address and port that the service "kubernetes" in the
 	// namespace default leads to, and ServiceIP that service's own address,
 	// the first of the service range. The service is kept only if both are
-	// set.
+	// set and the address is not a loopback one, which no endpoint may have.
 	Advertise netip.AddrPort
 	ServiceIP netip.Addr
 
@@ -70,8 +70,8 @@ type Plugins struct {
 	// as "/.well-known/openid-configuration". They pass authorization.
 	Paths map[string]http.Handler
 	// Wrap, if set, goes around the handling of each authenticated request,
-	// loopback included: auditing, impersonation, limits. The request's
-	// context has its RequestInfo and user.
+	// loopback included: auditing, further limits. The request's
+	// context has its RequestInfo and user (the impersonated one, if any).
 	Wrap func(http.Handler) http.Handler
 	// Jobs run beside the server, from the moment it answers until Run's
 	// context ends, when each must return. An error ends the server.

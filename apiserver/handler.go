@@ -65,6 +65,11 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	ctx = genericrequest.WithUser(ctx, who)
+	if who, err = s.impersonate(ctx, r); err != nil {
+		s.endpoint.Error(w, r.WithContext(ctx), err)
+		return
+	}
+	ctx = genericrequest.WithUser(ctx, who)
 	ctx = warning.WithWarningRecorder(ctx, &warnings{header: header})
 	if !longRunning(r, info) {
 		var stop context.CancelFunc

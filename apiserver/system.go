@@ -44,7 +44,8 @@ func (s *Server) serves(group, resource string) bool {
 
 // keepsService reports whether there is to be a service "kubernetes".
 func (s *Server) keepsService() bool {
-	return s.cfg.ServiceIP.IsValid() && s.cfg.Advertise.IsValid() && s.serves("", "services")
+	a := s.cfg.Advertise
+	return s.cfg.ServiceIP.IsValid() && a.IsValid() && !a.Addr().IsLoopback() && s.serves("", "services")
 }
 
 // keepSystem repairs the service "kubernetes" whenever it changes.
