@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+
+	"github.com/keelson-project/keelson/kubelet/containerd/shim"
 )
 
 // The names under which our records stand in containerd's stores.
@@ -28,9 +30,11 @@ type Config struct {
 	// StateDir keeps what lives as long as the host is up: sockets, pinned
 	// namespaces, bundles. Required; best on a tmpfs such as /run.
 	StateDir string
-	// ShimPath is the program that keeps the containers of a pod, such as
-	// keelson-shim. Empty makes this program its own shim: its main must then
-	// call [RunAsShim]. A small shim starts quicker.
+	// ShimPath is the program that keeps the containers of a pod: the command
+	// shim/keelson-shim, of the same version as this package. Empty takes the
+	// file keelson-shim beside this program's own, if there is one; else this
+	// program is its own shim, and its main must call [RunAsShim]. The small
+	// program starts quicker and takes less memory for each pod.
 	ShimPath string
 	// RuncPath is the OCI runtime; empty looks for runc in PATH.
 	RuncPath string
@@ -84,8 +88,7 @@ func (c Config) complete() (Config, error) {
 	}
 	c.RuncPath = path
 	if c.ShimPath == "" {
-		// This works even where the program's file has been replaced since.
-		c.ShimPath = "/proc/self/exe"
+		c.ShimPath = defaultShim()
 	} else if _, err := exec.LookPath(c.ShimPath); err != nil {
 		errs = append(errs, fmt.Errorf("ShimPath: %w", err))
 	}
@@ -96,4 +99,15 @@ func (c Config) complete() (Config, error) {
 		return c, fmt.Errorf("containerd runtime: %w", err)
 	}
 	return c, nil
+}
+
+// defaultShim is the small shim beside this program, or this program.
+func defaultShim() string {
+	if self, err := os.Executable(); err == nil {
+		if path, err := exec.LookPath(filepath.Join(filepath.Dir(self), shim.Name)); err == nil {
+			return path
+		}
+	}
+	// This works even where the program's file has been replaced since.
+	return "/proc/self/exe"
 }

@@ -8,8 +8,8 @@
 // (package shim): it reaps them, writes their logs and outlives this program.
 // After a restart, even after kill -9, Start finds all of it as it is.
 //
-// The shim is either a program of its own, named by Config.ShimPath, or the
-// same program as this one. In that case main must begin with
+// The shim is either a program of its own, shim/keelson-shim, or the same
+// program as this one (see Config.ShimPath). In that case main must begin with
 //
 //	func main() {
 //		if containerd.RunAsShim() {

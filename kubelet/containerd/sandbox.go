@@ -205,7 +205,10 @@ func (r *Runtime) stopSandbox(ctx context.Context, sb *sandbox) error {
 	}
 	var g errgroup.Group
 	for _, c := range containers {
-		g.Go(func() error { return r.stopContainer(ctx, c, 0) })
+		g.Go(func() error {
+			r.locks.lock("container/" + c.id)() // wait for a start under way
+			return r.stopContainer(ctx, c, 0)
+		})
 	}
 	if err := g.Wait(); err != nil {
 		return err

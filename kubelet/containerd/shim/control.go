@@ -54,7 +54,7 @@ func (s *service) control(ctx context.Context, conn net.Conn) {
 }
 
 func (s *service) attach(ctx context.Context, conn net.Conn, r *bufio.Reader, st *streams, req request) {
-	sub, ok := st.attach(req.Stdin)
+	sub, ok := st.attach()
 	if !ok {
 		_ = writeJSON(conn, response{Error: "the container is not running"})
 		return

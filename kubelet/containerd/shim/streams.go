@@ -58,7 +58,6 @@ type chunk struct {
 type subscriber struct {
 	chunks  chan chunk
 	dropped chan struct{}
-	stdin   bool
 }
 
 // openStreams makes the pipes for the container whose bundle this is; nil if
@@ -199,8 +198,8 @@ func (s *streams) broadcast(kind byte, data []byte) {
 }
 
 // attach adds a subscriber; false if the output has ended.
-func (s *streams) attach(stdin bool) (*subscriber, bool) {
-	sub := &subscriber{chunks: make(chan chunk, 16), dropped: make(chan struct{}), stdin: stdin}
+func (s *streams) attach() (*subscriber, bool) {
+	sub := &subscriber{chunks: make(chan chunk, 16), dropped: make(chan struct{})}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended {
