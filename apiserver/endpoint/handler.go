@@ -90,30 +90,60 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		h.serveVirtual(w, req, v)
 	case req.resource == nil:
-		notFound(w)
+		h.notFound(w, r)
 	default:
 		h.serveResource(w, req)
 	}
 }
 
-func notFound(w http.ResponseWriter) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(http.StatusNotFound)
-	_, _ = w.Write([]byte("404 page not found\n"))
+// notFound is the 404 of a path that leads nowhere: a Status in a group and
+// version that is served, plain text elsewhere.
+func (h *Handler) notFound(w http.ResponseWriter, r *http.Request) {
+	info, _ := genericrequest.RequestInfoFrom(r.Context())
+	if !h.serves(schema.GroupVersion{Group: info.APIGroup, Version: info.APIVersion}) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = w.Write([]byte("404 page not found\n"))
+		return
+	}
+	h.Error(w, r, errNoPath())
+}
+
+func errNoPath() error {
+	return &apierrors.StatusError{ErrStatus: metav1.Status{
+		Status: metav1.StatusFailure, Code: http.StatusNotFound, Reason: metav1.StatusReasonNotFound,
+		Message: "the server could not find the requested resource", Details: &metav1.StatusDetails{},
+	}}
+}
+
+// serves reports whether there is anything in a group and version.
+func (h *Handler) serves(gv schema.GroupVersion) bool {
+	for k := range h.virtuals {
+		if k.gv == gv {
+			return true
+		}
+	}
+	for _, r := range h.Registry.Resources() {
+		if r.GVR.GroupVersion() == gv {
+			return true
+		}
+	}
+	return false
 }
 
 // serveResource finds the verb of a request for a stored resource.
 func (h *Handler) serveResource(w http.ResponseWriter, r *request) {
 	if !r.resource.Namespaced() {
 		if r.namespace != "" && r.info.Resource != "namespaces" {
-			notFound(w)
+			h.notFound(w, r.Request)
 			return
 		}
 		r.namespace = ""
 	}
-	if len(r.info.Parts) > 3 {
-		notFound(w)
+	named := len(r.info.Parts) > 1 // metadata.name in a field selector makes info.Name too
+	if len(r.info.Parts) > 3 || (named && r.resource.Namespaced() && r.namespace == "") {
+		h.notFound(w, r.Request)
 		return
 	}
 	var err error
@@ -125,7 +155,7 @@ func (h *Handler) serveResource(w http.ResponseWriter, r *request) {
 	case r.resource.Part(r.info.Subresource) != nil:
 		err = h.servePart(w, r)
 	default:
-		notFound(w)
+		h.notFound(w, r.Request)
 		return
 	}
 	if err != nil {
@@ -134,38 +164,34 @@ func (h *Handler) serveResource(w http.ResponseWriter, r *request) {
 }
 
 func (h *Handler) serveObject(w http.ResponseWriter, r *request) error {
-	named := len(r.info.Parts) > 1 // metadata.name in a field selector makes Name too
+	named := len(r.info.Parts) > 1
 	everywhere := r.resource.Namespaced() && r.namespace == ""
 	switch r.Method {
-	case http.MethodGet, http.MethodHead:
+	case http.MethodGet:
 		switch {
 		case r.info.Verb == "watch":
 			return h.watch(w, r)
-		case !named:
-			return h.list(w, r)
-		case !everywhere:
+		case named:
 			return h.get(w, r)
 		}
+		return h.list(w, r)
 	case http.MethodPost:
 		if !named && !everywhere {
 			return h.create(w, r)
 		}
 	case http.MethodPut:
-		if named && !everywhere {
+		if named {
 			return h.update(w, r)
 		}
 	case http.MethodPatch:
-		if named && !everywhere {
+		if named {
 			return h.patch(w, r)
 		}
 	case http.MethodDelete:
-		if everywhere {
-			break
-		}
 		if named {
 			return h.delete(w, r)
 		}
-		if r.resource.GVR.Resource != "namespaces" || r.resource.GVR.Group != "" {
+		if !everywhere && (r.resource.GVR.Resource != "namespaces" || r.resource.GVR.Group != "") {
 			return h.deleteCollection(w, r)
 		}
 	}
@@ -175,7 +201,7 @@ func (h *Handler) serveObject(w http.ResponseWriter, r *request) error {
 // servePart serves /status and the like.
 func (h *Handler) servePart(w http.ResponseWriter, r *request) error {
 	switch r.Method {
-	case http.MethodGet, http.MethodHead:
+	case http.MethodGet:
 		if r.info.Subresource != "finalize" {
 			return h.get(w, r)
 		}

@@ -24,7 +24,7 @@ func (h *Handler) serveScale(w http.ResponseWriter, r *request) error {
 	}
 	var scale *autoscalingv1.Scale
 	switch r.Method {
-	case http.MethodGet, http.MethodHead:
+	case http.MethodGet:
 		opts := &metav1.GetOptions{}
 		if err := parameters(r.Request, opts); err != nil {
 			return err

@@ -29,22 +29,26 @@ func (h *Handler) virtual(w http.ResponseWriter, r *request, v *registry.Virtual
 	if c, ok := v.Handler.(registry.Connecter); ok && slices.Contains(c.Methods(), r.Method) {
 		return h.connect(w, r, c, v)
 	}
-	if len(r.info.Parts) > 3 {
-		notFound(w)
+	get, canGet := v.Handler.(registry.Getter)
+	list, canList := v.Handler.(registry.Lister)
+	create, canCreate := v.Handler.(registry.Creater)
+	exists := canList || canCreate // the path, that is
+	if v.Subresource != "" {
+		exists = true
+	} else if named {
+		exists = canGet
+	}
+	if !exists || len(r.info.Parts) > 3 || (v.Namespaced && r.namespace == "" && (named || !canList)) {
+		h.notFound(w, r.Request)
 		return nil
 	}
-	switch r.Method {
-	case http.MethodGet, http.MethodHead:
-		if g, ok := v.Handler.(registry.Getter); ok && named {
-			return h.virtualGet(w, r, v, g)
-		}
-		if l, ok := v.Handler.(registry.Lister); ok && !named {
-			return h.virtualList(w, r, v, l)
-		}
-	case http.MethodPost:
-		if c, ok := v.Handler.(registry.Creater); ok && named == (v.Subresource != "") {
-			return h.virtualCreate(w, r, v, c)
-		}
+	switch {
+	case r.Method == http.MethodGet && named && canGet:
+		return h.virtualGet(w, r, v, get)
+	case r.Method == http.MethodGet && !named && canList:
+		return h.virtualList(w, r, v, list)
+	case r.Method == http.MethodPost && canCreate:
+		return h.virtualCreate(w, r, v, create)
 	}
 	return notAllowed()
 }

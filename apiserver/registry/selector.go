@@ -62,7 +62,13 @@ func (r *Resource) Select(namespace string, l labels.Selector, f fields.Selector
 }
 
 func (r *Resource) selectableField(name string) bool {
-	return name == "metadata.name" || name == "metadata.namespace" || slices.Contains(r.Kind.FieldNames, name)
+	switch name {
+	case "metadata.name":
+		return true
+	case "metadata.namespace":
+		return r.Kind.Namespaced || len(r.Kind.FieldNames) == 0
+	}
+	return slices.Contains(r.Kind.FieldNames, name)
 }
 
 // Everything reports whether nothing but the namespace is selected by.
