@@ -55,8 +55,9 @@ func (s *Scheduler) bind(ctx context.Context, cs *framework.CycleState, p *queue
 		return
 	}
 	if apierrors.IsNotFound(st.Err()) {
-		s.log.Debug("pod vanished before it was bound", "pod", podName(pod), "err", st.Err())
-		s.queue.Delete(pod.UID)
+		// Most likely the pod was deleted; the informer will say so and end its wait.
+		s.log.Warn("binding a pod failed because it, or the means to bind it, was not found", "pod", podName(pod), "err", st.Err())
+		s.queue.Retry(p)
 		return
 	}
 	s.turnDown(p, st, plugin)
