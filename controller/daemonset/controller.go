@@ -63,22 +63,22 @@ func (c Controller) New(s *reconcile.Shared) (reconcile.Runner, error) {
 	}
 	r.loop = reconcile.NewLoop(s, c.Name(), r.reconcile, reconcile.WithWorkers(2))
 	err = errors.Join(
-		reconcile.Handle(sets.Informer(), func(old, cur *appsv1.DaemonSet) {
+		reconcile.Handle(s, sets.Informer(), func(old, cur *appsv1.DaemonSet) {
 			if cur == nil {
 				r.expect.Forget(reconcile.KeyOf(old))
 				return
 			}
 			r.loop.Add(reconcile.KeyOf(cur))
 		}),
-		reconcile.Handle(nodes.Informer(), r.nodeChanged),
-		reconcile.Handle(revisions.Informer(), func(old, cur *appsv1.ControllerRevision) {
+		reconcile.Handle(s, nodes.Informer(), r.nodeChanged),
+		reconcile.Handle(s, revisions.Informer(), func(old, cur *appsv1.ControllerRevision) {
 			for _, revision := range []*appsv1.ControllerRevision{old, cur} {
 				if revision != nil {
 					r.wakeOwner(revision)
 				}
 			}
 		}),
-		reconcile.Handle(s.Informers.Core().V1().Pods().Informer(), r.podChanged),
+		reconcile.Handle(s, s.Informers.Core().V1().Pods().Informer(), r.podChanged),
 	)
 	return r.loop, err
 }

@@ -39,7 +39,7 @@ func (c Controller) New(s *reconcile.Shared) (reconcile.Runner, error) {
 		pods:        pods,
 	}
 	r.loop = reconcile.NewLoop(s, c.Name(), r.reconcile)
-	err = reconcile.Handle(deployments.Informer(), func(old, cur *appsv1.Deployment) {
+	err = reconcile.Handle(s, deployments.Informer(), func(old, cur *appsv1.Deployment) {
 		if cur != nil {
 			r.loop.Add(reconcile.KeyOf(cur))
 		}
@@ -47,7 +47,7 @@ func (c Controller) New(s *reconcile.Shared) (reconcile.Runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = reconcile.Handle(sets.Informer(), func(old, cur *appsv1.ReplicaSet) {
+	err = reconcile.Handle(s, sets.Informer(), func(old, cur *appsv1.ReplicaSet) {
 		if old != nil && (cur == nil || controllerUID(old) != controllerUID(cur)) {
 			r.wakeOwner(old)
 		}
@@ -61,7 +61,7 @@ func (c Controller) New(s *reconcile.Shared) (reconcile.Runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = reconcile.Handle(s.Informers.Core().V1().Pods().Informer(), func(old, cur *corev1.Pod) {
+	err = reconcile.Handle(s, s.Informers.Core().V1().Pods().Informer(), func(old, cur *corev1.Pod) {
 		if old != nil && !owned.IsFinished(old) && (cur == nil || owned.IsFinished(cur)) {
 			r.podEnded(old)
 		}

@@ -47,17 +47,17 @@ func (c Controller) New(s *reconcile.Shared) (reconcile.Runner, error) {
 	}
 	loop := reconcile.NewLoop(s, c.Name(), r.reconcile)
 	err := errors.Join(
-		reconcile.Handle(services.Informer(), func(old, cur *corev1.Service) {
+		reconcile.Handle(s, services.Informer(), func(old, cur *corev1.Service) {
 			if cur != nil {
 				loop.Add(reconcile.KeyOf(cur))
 				return
 			}
 			loop.Add(reconcile.KeyOf(old))
 		}),
-		reconcile.Handle(pods.Informer(), func(old, cur *corev1.Pod) {
+		reconcile.Handle(s, pods.Informer(), func(old, cur *corev1.Pod) {
 			endpointslice.WakeServices(r.services, old, cur, loop.Add)
 		}),
-		reconcile.Handle(objects.Informer(), func(old, cur *corev1.Endpoints) {
+		reconcile.Handle(s, objects.Informer(), func(old, cur *corev1.Endpoints) {
 			switch {
 			case cur == nil:
 				loop.Add(reconcile.KeyOf(old))

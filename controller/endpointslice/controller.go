@@ -64,18 +64,18 @@ func (c Controller) New(s *reconcile.Shared) (reconcile.Runner, error) {
 	}
 	r.loop = reconcile.NewLoop(s, c.Name(), r.reconcile)
 	err = errors.Join(
-		reconcile.Handle(services.Informer(), func(old, cur *corev1.Service) {
+		reconcile.Handle(s, services.Informer(), func(old, cur *corev1.Service) {
 			if cur != nil {
 				r.loop.Add(reconcile.KeyOf(cur))
 				return
 			}
 			r.loop.Add(reconcile.KeyOf(old))
 		}),
-		reconcile.Handle(pods.Informer(), func(old, cur *corev1.Pod) {
+		reconcile.Handle(s, pods.Informer(), func(old, cur *corev1.Pod) {
 			WakeServices(r.services, old, cur, r.loop.Add)
 		}),
-		reconcile.Handle(nodes.Informer(), r.nodeChanged),
-		reconcile.Handle(endpointSlices.Informer(), func(old, cur *discoveryv1.EndpointSlice) {
+		reconcile.Handle(s, nodes.Informer(), r.nodeChanged),
+		reconcile.Handle(s, endpointSlices.Informer(), func(old, cur *discoveryv1.EndpointSlice) {
 			r.sliceChanged(old, cur)
 		}),
 	)

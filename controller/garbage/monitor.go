@@ -3,7 +3,9 @@ package garbage
 import (
 	"context"
 	"sync"
+	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -48,10 +50,10 @@ func (m *monitor) start(ctx context.Context, client metadata.Interface) {
 	objects := client.Resource(m.kind.GroupVersionResource)
 	lw := cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-			return objects.List(ctx, options)
+			return persist(ctx, func() (runtime.Object, error) { return objects.List(ctx, options) })
 		},
 		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-			return objects.Watch(ctx, options)
+			return persist(ctx, func() (watch.Interface, error) { return objects.Watch(ctx, options) })
 		},
 	}, client)
 	silent := klog.Logger{}
@@ -64,6 +66,26 @@ func (m *monitor) start(ctx context.Context, client metadata.Interface) {
 		defer close(m.ended)
 		reflector.RunWithContext(ctx)
 	}()
+}
+
+const (
+	firstPause = 100 * time.Millisecond
+	lastPause  = 30 * time.Second
+)
+
+// persist tries until do succeeds or ctx ends. Errors that the reflector knows what to
+// do about are passed on; all others it would give to a process-wide handler.
+func persist[T any](ctx context.Context, do func() (T, error)) (T, error) {
+	for wait := firstPause; ; wait = min(lastPause, 2*wait) {
+		result, err := do()
+		if err == nil || apierrors.IsResourceExpired(err) || apierrors.IsGone(err) || apierrors.IsTimeout(err) || apierrors.IsInvalid(err) {
+			return result, err
+		}
+		pause(ctx, wait)
+		if ctx.Err() != nil {
+			return result, ctx.Err()
+		}
+	}
 }
 
 // end stops the monitor, waits until it is gone, and takes its objects out of the

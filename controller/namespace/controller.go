@@ -37,13 +37,13 @@ func (c Controller) New(s *reconcile.Shared) (reconcile.Runner, error) {
 	r.loop = reconcile.NewLoop(s, c.Name(), r.reconcile, reconcile.WithWorkers(10))
 	namespaces := s.Informers.Core().V1().Namespaces()
 	err := errors.Join(
-		reconcile.Handle(namespaces.Informer(), func(_, cur *corev1.Namespace) {
+		reconcile.Handle(s, namespaces.Informer(), func(_, cur *corev1.Namespace) {
 			if cur != nil && cur.DeletionTimestamp != nil {
 				r.loop.Add(cur.Name)
 			}
 		}),
 		// Pods take the longest to go; the last one's end is worth an immediate look.
-		reconcile.Handle(s.Informers.Core().V1().Pods().Informer(), func(old, cur *corev1.Pod) {
+		reconcile.Handle(s, s.Informers.Core().V1().Pods().Informer(), func(old, cur *corev1.Pod) {
 			if cur != nil {
 				return
 			}

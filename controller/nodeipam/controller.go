@@ -49,7 +49,7 @@ func (c Controller) New(s *reconcile.Shared) (reconcile.Runner, error) {
 	}
 	// One worker: two at a time might give the same range away.
 	r.loop = reconcile.NewLoop(s, c.Name(), r.reconcile, reconcile.WithWorkers(1))
-	err = reconcile.Handle(nodes.Informer(), func(old, cur *corev1.Node) {
+	err = reconcile.Handle(s, nodes.Informer(), func(old, cur *corev1.Node) {
 		if cur == nil {
 			r.release(old)
 			return

@@ -84,8 +84,8 @@ func (c Controller) New(s *reconcile.Shared) (reconcile.Runner, error) {
 	}
 	r.loop = reconcile.NewLoop(s, c.Name(), r.reconcile, reconcile.WithWorkers(8))
 	err = errors.Join(
-		reconcile.Handle(nodes.Informer(), r.nodeChanged),
-		reconcile.Handle(leases.Informer(), func(old, cur *coordinationv1.Lease) {
+		reconcile.Handle(s, nodes.Informer(), r.nodeChanged),
+		reconcile.Handle(s, leases.Informer(), func(old, cur *coordinationv1.Lease) {
 			if cur != nil && cur.Namespace == corev1.NamespaceNodeLease {
 				r.renewed(cur)
 			}

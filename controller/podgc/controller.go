@@ -69,12 +69,12 @@ func (c Controller) New(s *reconcile.Shared) (reconcile.Runner, error) {
 	}
 	r.loop = reconcile.NewLoop(s, c.Name(), r.reconcile)
 	err = errors.Join(
-		reconcile.Handle(pods.Informer(), func(old, cur *corev1.Pod) {
+		reconcile.Handle(s, pods.Informer(), func(old, cur *corev1.Pod) {
 			if cur != nil {
 				r.podChanged(old, cur)
 			}
 		}),
-		reconcile.Handle(nodes.Informer(), func(old, cur *corev1.Node) {
+		reconcile.Handle(s, nodes.Informer(), func(old, cur *corev1.Node) {
 			switch {
 			case cur == nil:
 				r.loop.AddAfter(work{node: old.Name}, quarantine)

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/discovery"
@@ -130,6 +132,17 @@ func KeyOf(o metav1.Object) Key {
 	return Key{Namespace: o.GetNamespace(), Name: o.GetName()}
 }
 
+// quiet makes an informer that cannot list or watch say so to our logger. (client-go's
+// own way is a process-wide handler, with a process-wide pause after each error.)
+func (s *Shared) quiet(informer cache.SharedInformer) error {
+	return informer.SetWatchErrorHandlerWithContext(func(ctx context.Context, _ *cache.Reflector, err error) {
+		if ctx.Err() != nil || errors.Is(err, io.EOF) || apierrors.IsResourceExpired(err) || apierrors.IsGone(err) {
+			return // tried again at once, as it should be
+		}
+		s.Logger.Warn("cannot list or watch; will try again", "err", err)
+	})
+}
+
 // Handle calls on for every change an informer sees: old is nil when cur was added,
 // cur is nil when old was deleted. An object replaced by another of the same name
 // between two looks is told as a deletion and an addition. Objects belong to the
@@ -137,7 +150,10 @@ func KeyOf(o metav1.Object) Key {
 func Handle[T any, P interface {
 	*T
 	metav1.Object
-}](informer cache.SharedInformer, on func(old, cur P)) error {
+}](s *Shared, informer cache.SharedInformer, on func(old, cur P)) error {
+	if err := s.quiet(informer); err != nil {
+		return fmt.Errorf("watching %T: %w", P(nil), err)
+	}
 	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc: func(obj any) {
 			if cur, ok := obj.(P); ok {

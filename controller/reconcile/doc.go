@@ -12,7 +12,7 @@
 //
 //	func (Controller) New(s *reconcile.Shared) (reconcile.Runner, error) {
 //		loop := reconcile.NewLoop(s, "labeller", reconcileOne)
-//		err := reconcile.Handle(s.Informers.Core().V1().Pods().Informer(), func(_, pod *corev1.Pod) {
+//		err := reconcile.Handle(s, s.Informers.Core().V1().Pods().Informer(), func(_, pod *corev1.Pod) {
 //			if pod != nil {
 //				loop.Add(reconcile.KeyOf(pod))
 //			}

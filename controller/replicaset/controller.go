@@ -59,7 +59,7 @@ func (c Controller) New(s *reconcile.Shared) (reconcile.Runner, error) {
 		return nil, err
 	}
 	r.loop = reconcile.NewLoop(s, c.Name(), r.reconcile)
-	err = reconcile.Handle(sets.Informer(), func(old, cur *appsv1.ReplicaSet) {
+	err = reconcile.Handle(s, sets.Informer(), func(old, cur *appsv1.ReplicaSet) {
 		if cur == nil {
 			r.expect.Forget(reconcile.KeyOf(old))
 			r.loop.Add(reconcile.KeyOf(old))
@@ -114,7 +114,7 @@ func newReconciler(s *reconcile.Shared, burst int, from source) (*reconciler, er
 // watchPods wakes sets up when their pods change, or when a pod appears that one of
 // them may adopt.
 func (r *reconciler) watchPods(s *reconcile.Shared) error {
-	return reconcile.Handle(s.Informers.Core().V1().Pods().Informer(), func(old, cur *corev1.Pod) {
+	return reconcile.Handle(s, s.Informers.Core().V1().Pods().Informer(), func(old, cur *corev1.Pod) {
 		if old != nil {
 			r.podWas(old, cur)
 		}

@@ -62,7 +62,7 @@ func (c Replication) New(s *reconcile.Shared) (reconcile.Runner, error) {
 		return nil, err
 	}
 	r.loop = reconcile.NewLoop(s, c.Name(), r.reconcile)
-	err = reconcile.Handle(informer.Informer(), func(old, cur *corev1.ReplicationController) {
+	err = reconcile.Handle(s, informer.Informer(), func(old, cur *corev1.ReplicationController) {
 		if cur == nil {
 			r.expect.Forget(reconcile.KeyOf(old))
 			r.loop.Add(reconcile.KeyOf(old))

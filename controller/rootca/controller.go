@@ -45,12 +45,12 @@ func (c Controller) New(s *reconcile.Shared) (reconcile.Runner, error) {
 	r := &reconciler{client: s.Client, ca: string(c.CA), namespaces: namespaces.Lister(), maps: maps.Lister()}
 	loop := reconcile.NewLoop(s, c.Name(), r.reconcile)
 	err := errors.Join(
-		reconcile.Handle(namespaces.Informer(), func(_, cur *corev1.Namespace) {
+		reconcile.Handle(s, namespaces.Informer(), func(_, cur *corev1.Namespace) {
 			if cur != nil {
 				loop.Add(cur.Name)
 			}
 		}),
-		reconcile.Handle(maps.Informer(), func(old, cur *corev1.ConfigMap) {
+		reconcile.Handle(s, maps.Informer(), func(old, cur *corev1.ConfigMap) {
 			switch {
 			case old == nil:
 			case old.Name == configMapName:

@@ -40,12 +40,12 @@ func (c Controller) New(s *reconcile.Shared) (reconcile.Runner, error) {
 	}
 	loop := reconcile.NewLoop(s, c.Name(), r.reconcile)
 	err := errors.Join(
-		reconcile.Handle(namespaces.Informer(), func(_, cur *corev1.Namespace) {
+		reconcile.Handle(s, namespaces.Informer(), func(_, cur *corev1.Namespace) {
 			if cur != nil {
 				loop.Add(cur.Name)
 			}
 		}),
-		reconcile.Handle(accounts.Informer(), func(old, cur *corev1.ServiceAccount) {
+		reconcile.Handle(s, accounts.Informer(), func(old, cur *corev1.ServiceAccount) {
 			if cur == nil {
 				loop.Add(old.Namespace)
 			}

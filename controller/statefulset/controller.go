@@ -55,15 +55,15 @@ func (c Controller) New(s *reconcile.Shared) (reconcile.Runner, error) {
 	}
 	r.loop = reconcile.NewLoop(s, c.Name(), r.reconcile)
 	err = errors.Join(
-		reconcile.Handle(sets.Informer(), func(_, cur *appsv1.StatefulSet) {
+		reconcile.Handle(s, sets.Informer(), func(_, cur *appsv1.StatefulSet) {
 			if cur != nil {
 				r.loop.Add(reconcile.KeyOf(cur))
 			}
 		}),
-		reconcile.Handle(s.Informers.Core().V1().Pods().Informer(), r.podChanged),
+		reconcile.Handle(s, s.Informers.Core().V1().Pods().Informer(), r.podChanged),
 		// Registered so that the cache is filled; what changes in revisions is our doing.
-		reconcile.Handle(revisions.Informer(), func(_, _ *appsv1.ControllerRevision) {}),
-		reconcile.Handle(claims.Informer(), func(_, _ *corev1.PersistentVolumeClaim) {}),
+		reconcile.Handle(s, revisions.Informer(), func(_, _ *appsv1.ControllerRevision) {}),
+		reconcile.Handle(s, claims.Informer(), func(_, _ *corev1.PersistentVolumeClaim) {}),
 	)
 	return r.loop, err
 }

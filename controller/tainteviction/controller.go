@@ -45,7 +45,7 @@ func (c Controller) New(s *reconcile.Shared) (reconcile.Runner, error) {
 	}
 	r.loop = reconcile.NewLoop(s, c.Name(), r.reconcile, reconcile.WithWorkers(8))
 	err = errors.Join(
-		reconcile.Handle(pods.Informer(), func(old, cur *corev1.Pod) {
+		reconcile.Handle(s, pods.Informer(), func(old, cur *corev1.Pod) {
 			switch {
 			case cur == nil:
 				r.loop.Add(reconcile.KeyOf(old))
@@ -53,7 +53,7 @@ func (c Controller) New(s *reconcile.Shared) (reconcile.Runner, error) {
 				r.loop.Add(reconcile.KeyOf(cur))
 			}
 		}),
-		reconcile.Handle(nodes.Informer(), func(old, cur *corev1.Node) {
+		reconcile.Handle(s, nodes.Informer(), func(old, cur *corev1.Node) {
 			if cur == nil || (old != nil && equality.Semantic.DeepEqual(evicting(old), evicting(cur))) || (old == nil && len(evicting(cur)) == 0) {
 				return
 			}
