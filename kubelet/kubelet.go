@@ -100,11 +100,15 @@ func (k *Kubelet) Run(ctx context.Context) error {
 		return fmt.Errorf("kubelet of node %s: Run was called before", k.cfg.NodeName)
 	}
 	version, err := k.runtime.Version(ctx)
+	if err != nil && ctx.Err() != nil {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("kubelet of node %s: asking the container runtime for its version: %w", k.cfg.NodeName, err)
 	}
 	name, _, _ := strings.Cut(version, "://")
 
+	parent := ctx
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ctx = klog.NewContext(ctx, logr.FromSlogHandler(k.log.Handler()))
@@ -142,8 +146,8 @@ func (k *Kubelet) Run(ctx context.Context) error {
 		w.stop()
 	}
 	k.tasks.close()
-	if err != nil && context.Cause(ctx) != nil && isCancelled(err) {
-		return nil
+	if parent.Err() != nil {
+		return nil // whatever failed did so because it was ended
 	}
 	return err
 }
@@ -189,11 +193,6 @@ func (k *Kubelet) start(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// isCancelled reports whether an error only says that the work was ended.
-func isCancelled(err error) bool {
-	return strings.Contains(err.Error(), context.Canceled.Error()) || strings.Contains(err.Error(), context.DeadlineExceeded.Error())
 }
 
 // follow wakes the pods that the runtime has events of.
@@ -327,10 +326,7 @@ func (k *Kubelet) nodeFeed() *feed[*corev1.Node] {
 				k.setNode(node)
 				return
 			}
-			select {
-			case k.nudge <- struct{}{}:
-			default:
-			}
+			k.nodeStatusSoon()
 		})
 }
 

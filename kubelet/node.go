@@ -111,6 +111,7 @@ func (k *Kubelet) setNode(node *corev1.Node) {
 		return
 	}
 	k.cidrOnce.Do(func() { close(k.cidrKnown) })
+	k.nodeStatusSoon() // the network may be ready now
 }
 
 func newerNode(a, b *corev1.Node) bool {

@@ -82,7 +82,11 @@ func makeStatus(in statusInput) corev1.PodStatus {
 			s.PodIPs = append(s.PodIPs, corev1.PodIP{IP: ip})
 		}
 	}
-	m.addContainers(&s)
+	// A pod that was refused, or ended before anything was made for it, has no
+	// containers to tell of.
+	if !in.ending || len(in.sandboxes) > 0 || len(in.old.ContainerStatuses) > 0 || in.failed == nil && !isTerminal(in.pod.Status.Phase) {
+		m.addContainers(&s)
+	}
 
 	if in.final {
 		m.finish(&s)
