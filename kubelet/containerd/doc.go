@@ -26,6 +26,9 @@
 // so that a reboot of the host takes away what a reboot ends. Only a pod that
 // shares its process namespace gets an init, of a few hundred bytes.
 //
+// Other processes of root, such as a command that loads an image, reach the
+// images of a running runtime by [DialImages].
+//
 // Needed are Linux, root and runc; cgroup v1 and v2 both do. Nothing here is
 // process-wide: several runtimes on different directories live side by side.
 package containerd

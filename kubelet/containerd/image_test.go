@@ -199,6 +199,40 @@ func TestImport(t *testing.T) {
 	}
 }
 
+func TestImageClient(t *testing.T) {
+	cfg := dirs(t)
+	if _, err := containerd.DialImages(t.Context(), cfg.StateDir); !errors.Is(err, containerd.ErrNotRunning) {
+		t.Errorf("before there is a runtime: %v", err)
+	}
+	rt := start(t, cfg)
+	c, err := containerd.DialImages(t.Context(), cfg.StateDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var archive bytes.Buffer
+	if err := imagebuild.WriteArchive(&archive, map[string]v1.Image{"from:afar": tiny(t, "x")}); err != nil {
+		t.Fatal(err)
+	}
+	if images, err := c.Import(t.Context(), &archive); err != nil || len(images) != 1 || images[0].Tags[0] != "docker.io/library/from:afar" {
+		t.Errorf("%+v, %v", images, err)
+	}
+	if images, err := c.ListImages(t.Context()); err != nil || len(images) != 1 {
+		t.Errorf("%+v, %v", images, err)
+	}
+	if _, err := rt.ImageStatus(t.Context(), "from:afar"); err != nil {
+		t.Error(err)
+	}
+	if _, err := c.Import(t.Context(), strings.NewReader("nonsense")); err == nil || !strings.Contains(err.Error(), "import images") {
+		t.Errorf("import of nonsense: %v", err)
+	}
+	if err := rt.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := containerd.DialImages(t.Context(), cfg.StateDir); !errors.Is(err, containerd.ErrNotRunning) {
+		t.Errorf("after the runtime: %v", err)
+	}
+}
+
 func TestApache(t *testing.T) {
 	rt := start(t, dirs(t))
 	img, err := debian.Apache(t.Context())

@@ -123,6 +123,9 @@ func open(ctx context.Context, cfg Config, openStores func(context.Context) (*st
 		return nil, errors.Join(fmt.Errorf("containerd runtime: take over what runs: %w", err), r.Close())
 	}
 	r.wg.Go(r.collect)
+	if err := r.serveImages(); err != nil {
+		return nil, errors.Join(fmt.Errorf("containerd runtime: %w", err), r.Close())
+	}
 	return r, nil
 }
 
