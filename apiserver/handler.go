@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
@@ -72,8 +73,13 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	ctx = genericrequest.WithUser(ctx, who)
 	ctx = warning.WithWarningRecorder(ctx, &warnings{header: header})
 	if !longRunning(r, info) {
+		timeout, err := timeoutOf(r)
+		if err != nil {
+			s.endpoint.Error(w, r.WithContext(ctx), err)
+			return
+		}
 		var stop context.CancelFunc
-		ctx, stop = context.WithTimeout(ctx, requestTimeout)
+		ctx, stop = context.WithTimeout(ctx, timeout)
 		defer stop()
 	}
 	done := s.metrics.begin(info)
@@ -171,6 +177,25 @@ func attributes(ctx context.Context, info *genericrequest.RequestInfo) *authoriz
 	return a
 }
 
+// timeoutOf is how long a request may take: what it asks for, within limits.
+func timeoutOf(r *http.Request) (time.Duration, error) {
+	if !strings.Contains(r.URL.RawQuery, "timeout=") {
+		return requestTimeout, nil
+	}
+	text := r.URL.Query().Get("timeout")
+	if text == "" {
+		return requestTimeout, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return 0, apierrors.NewBadRequest("invalid timeout specified in the request URL - " + err.Error())
+	}
+	if d <= 0 || d > requestTimeout {
+		return requestTimeout, nil
+	}
+	return d, nil
+}
+
 // longRunning reports whether a request may take as long as it likes.
 func longRunning(r *http.Request, info *genericrequest.RequestInfo) bool {
 	if !info.IsResourceRequest {
@@ -184,7 +209,7 @@ func longRunning(r *http.Request, info *genericrequest.RequestInfo) bool {
 	case "attach", "exec", "proxy", "log", "portforward":
 		return true
 	}
-	return r.Method == http.MethodDelete && info.Verb == "deletecollection"
+	return false
 }
 
 // warnings puts warnings into the headers of an answer.

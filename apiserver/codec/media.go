@@ -65,17 +65,23 @@ func Negotiate(r *http.Request, allowed Transforms) (Output, error) {
 	if accept == names[Protobuf] {
 		return Output{Media: Protobuf}, nil
 	}
+	known := false
 	for _, clause := range goautoneg.ParseAccept(accept) {
 		for m := range names {
 			typ, sub, _ := strings.Cut(names[m], "/")
 			if !(clause.Type == typ || clause.Type == "*") || !(clause.SubType == sub || clause.SubType == "*") {
 				continue
 			}
+			known = true
 			if out, ok := clauseOutput(clause.Params, Media(m), allowed); ok {
 				out.Pretty = out.Pretty || pretty(r)
 				return out, nil
 			}
 		}
+	}
+	if !known {
+		return Output{}, statusError(http.StatusNotAcceptable, metav1.StatusReasonNotAcceptable,
+			"406: Not Acceptable\n\nAvailable representations: "+strings.Join(names[:], ", "))
 	}
 	return Output{}, statusError(http.StatusNotAcceptable, metav1.StatusReasonNotAcceptable,
 		"only the following media types are accepted: "+strings.Join(names[:], ", "))

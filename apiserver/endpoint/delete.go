@@ -7,6 +7,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	metavalidation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/codec"
 )
@@ -23,17 +25,16 @@ func (h *Handler) deleteOptions(r *request) (*metav1.DeleteOptions, error) {
 		if err != nil {
 			return nil, err
 		}
-		obj, _, err := h.Codec.Decode(data, media, codec.Lenient, optionsVersion.WithKind("DeleteOptions"), opts)
+		obj, gvk, err := h.Codec.Decode(data, media, codec.Lenient, metav1.SchemeGroupVersion.WithKind("DeleteOptions"), opts)
 		if err != nil {
 			return nil, apierrors.NewBadRequest(err.Error())
 		}
 		if obj != opts {
-			return nil, apierrors.NewBadRequest("decoded object cannot be converted to DeleteOptions")
+			return nil, apierrors.NewBadRequest(runtime.NewNotRegisteredErrForKind("pkg/runtime/scheme.go:111", *gvk).Error())
 		}
 	} else if err := parameters(r.Request, opts); err != nil {
 		return nil, err
 	}
-	opts.IgnoreStoreReadErrorWithClusterBreakingPotential = nil
 	if err := checked("DeleteOptions", metavalidation.ValidateDeleteOptions(opts)); err != nil {
 		return nil, err
 	}
@@ -80,6 +81,10 @@ func (h *Handler) deleteCollection(w http.ResponseWriter, r *request) error {
 	opts, err := h.deleteOptions(r)
 	if err != nil {
 		return err
+	}
+	if b := opts.IgnoreStoreReadErrorWithClusterBreakingPotential; b != nil && *b {
+		return checked("DeleteOptions", field.ErrorList{field.Invalid(field.NewPath("ignoreStoreReadErrorWithClusterBreakingPotential"), true,
+			"is not allowed with DELETECOLLECTION, try again after removing the option")})
 	}
 	l, err := r.resource.DeleteCollection(r.Context(), r.writeOf("", opts.DryRun, opts), opts, list)
 	if err != nil {

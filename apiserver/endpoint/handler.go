@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	genericrequest "k8s.io/apiserver/pkg/endpoints/request"
+	"k8s.io/apiserver/pkg/warning"
 
 	"github.com/keelson-project/keelson/apiserver/admission"
 	"github.com/keelson-project/keelson/apiserver/codec"
@@ -92,6 +93,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case req.resource == nil:
 		h.notFound(w, r)
 	default:
+		if text := req.resource.Kind.Deprecated; text != "" {
+			warning.AddWarning(r.Context(), "", text)
+		}
 		h.serveResource(w, req)
 	}
 }

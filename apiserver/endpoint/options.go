@@ -157,8 +157,8 @@ func (h *Handler) decode(ctx context.Context, data []byte, media codec.Media, fi
 	if err != nil {
 		return nil, decodeError(err, want, gvk, data)
 	}
-	if gvk.Kind != want.Kind && gvk.GroupVersion() == want.GroupVersion() {
-		return nil, apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: converting (%s) to (%s): unknown conversion", gvk.Kind, gvk.Version, want.Kind, typeName(*gvk), typeName(want)))
+	if gvk.Kind != want.Kind {
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: converting (%s.%s) to (%s.%s): unknown conversion", gvk.Kind, gvk.Version, want.Kind, gvk.Version, gvk.Kind, shortGroup(want.Group), want.Kind))
 	}
 	if gvk.GroupVersion() != want.GroupVersion() {
 		return nil, apierrors.NewBadRequest(fmt.Sprintf("the API version in the data (%s) does not match the expected API version (%s)", gvk.GroupVersion(), want.GroupVersion()))
@@ -166,7 +166,14 @@ func (h *Handler) decode(ctx context.Context, data []byte, media codec.Media, fi
 	return obj, nil
 }
 
-func typeName(gvk schema.GroupVersionKind) string { return gvk.Version + "." + gvk.Kind }
+// shortGroup is what errors call a group.
+func shortGroup(group string) string {
+	if group == "" {
+		return "core"
+	}
+	short, _, _ := strings.Cut(group, ".")
+	return short
+}
 
 func decodeError(err error, want schema.GroupVersionKind, gvk *schema.GroupVersionKind, data []byte) error {
 	if gvk != nil && gvk.Kind != "" {

@@ -36,6 +36,7 @@ type Definition[T Object] struct {
 	Warnings func(ctx context.Context, obj, old T) []string
 
 	CreateOnUpdate, UnconditionalUpdate bool
+	Deprecated                          string
 
 	TTL                func(obj T) time.Duration
 	GracefulDelete     func(ctx context.Context, obj T, opts *metav1.DeleteOptions) bool
@@ -81,7 +82,7 @@ func (d Definition[T]) Kind() *Kind {
 		PrepareUpdate:  two(d.PrepareUpdate),
 		ValidateUpdate: validation2(d.ValidateUpdate),
 		Canonicalize:   one(d.Canonicalize),
-		CreateOnUpdate: d.CreateOnUpdate, UnconditionalUpdate: d.UnconditionalUpdate,
+		CreateOnUpdate: d.CreateOnUpdate, UnconditionalUpdate: d.UnconditionalUpdate, Deprecated: d.Deprecated,
 		TTL: get(d.TTL), ReturnDeleted: d.ReturnDeleted, DefaultPropagation: d.DefaultPropagation,
 		Fields: get(d.Fields), FieldNames: d.FieldNames,
 		Columns: d.Columns, Cells: get(d.Cells), Conditions: get(d.Conditions),

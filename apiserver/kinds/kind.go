@@ -65,6 +65,9 @@ type Kind struct {
 	// Warnings returns texts for Warning headers; old is nil on create.
 	Warnings func(ctx context.Context, obj, old Object) []string
 
+	// Deprecated, if set, is a text for a Warning header of every answer.
+	Deprecated string
+
 	// CreateOnUpdate allows PUT to create, UnconditionalUpdate one without a
 	// resourceVersion.
 	CreateOnUpdate, UnconditionalUpdate bool

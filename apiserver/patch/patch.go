@@ -98,12 +98,8 @@ func Strategic(doc map[string]any, patch []byte, like any, s Strictness) (out, p
 		return out, parsed, strict, nil
 	case errors.Is(err, mergepatch.ErrNoListOfLists), errors.Is(err, mergepatch.ErrPatchContentNotMatchRetainKeys):
 		return nil, nil, nil, unprocessable(err)
-	case errors.Is(err, mergepatch.ErrBadJSONDoc), errors.Is(err, mergepatch.ErrBadPatchFormatForPrimitiveList),
-		errors.Is(err, mergepatch.ErrBadPatchFormatForRetainKeys), errors.Is(err, mergepatch.ErrBadPatchFormatForSetElementOrderList),
-		errors.Is(err, mergepatch.ErrUnsupportedStrategicMergePatchFormat):
-		return nil, nil, nil, apierrors.NewBadRequest(err.Error())
 	}
-	return nil, nil, nil, err
+	return nil, nil, nil, apierrors.NewBadRequest(err.Error())
 }
 
 // Configuration reads an applied configuration, YAML or JSON. With Strict,

@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"errors"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/validation"
@@ -118,6 +119,7 @@ func (r *Resource) prepareCreate(ctx context.Context, obj kinds.Object) error {
 		k.PrepareCreate(ctx, obj)
 	}
 	errs := validation.ValidateObjectMetaAccessor(obj, k.Namespaced, k.ValidName, field.NewPath("metadata"))
+	errs = append(errs, validateFinalizers(obj)...)
 	if k.Validate != nil {
 		errs = append(errs, k.Validate(ctx, obj)...)
 	}
@@ -136,6 +138,24 @@ func (r *Resource) prepareCreate(ctx context.Context, obj kinds.Object) error {
 		k.Canonicalize(obj)
 	}
 	return nil
+}
+
+// validateFinalizers demands that finalizers of kinds that are no custom ones
+// say whose they are, unless they are Kubernetes' own.
+func validateFinalizers(obj kinds.Object) (errs field.ErrorList) {
+	if tagging(obj) != 0 {
+		return nil
+	}
+	for i, f := range obj.GetFinalizers() {
+		switch f {
+		case "kubernetes", metav1.FinalizerOrphanDependents, metav1.FinalizerDeleteDependents:
+		default:
+			if !strings.Contains(f, "/") {
+				errs = append(errs, field.Invalid(field.NewPath("metadata", "finalizers").Index(i), f, "name is neither a standard finalizer name nor is it fully qualified"))
+			}
+		}
+	}
+	return errs
 }
 
 // storeNew writes a new object, or only checks that it could be.

@@ -59,8 +59,12 @@ func (r *Resource) deletedStatus(it *cache.Item) *metav1.Status {
 
 // tryDelete is one try on a known state.
 func (r *Resource) tryDelete(ctx context.Context, it *cache.Item, from origin, w *Write, opts *metav1.DeleteOptions) (*Deletion, error) {
-	if err := r.checkPreconditions(it.Object, opts.Preconditions); err != nil {
+	if err := r.checkPreconditions(it.Object, opts.Preconditions, w); err != nil {
 		return nil, err
+	}
+	if b := opts.IgnoreStoreReadErrorWithClusterBreakingPotential; b != nil && *b {
+		return nil, apierrors.NewConflict(r.GroupResource(), w.Name, errors.New(r.storageError(&Write{Namespace: w.Namespace, Name: w.Name},
+			"unsafe deletion is not allowed because the object is decodable from storage")))
 	}
 	obj := it.Object.DeepCopyObject().(kinds.Object)
 	how := r.grace(ctx, obj, opts)
@@ -159,8 +163,17 @@ func (r *Resource) lastFinalizerGone(obj, old kinds.Object) bool {
 	return s == nil || *s == 0
 }
 
-func (r *Resource) checkPreconditions(obj kinds.Object, p *metav1.Preconditions) error {
+func (r *Resource) checkPreconditions(obj kinds.Object, p *metav1.Preconditions, w *Write) error {
 	if p == nil {
+		return nil
+	}
+	if r.GVR.Group == "" && r.GVR.Resource == "namespaces" { // these have a wording of their own
+		if p.UID != nil && *p.UID != obj.GetUID() {
+			return apierrors.NewConflict(r.GroupResource(), w.Name, fmt.Errorf("Precondition failed: UID in precondition: %v, UID in object meta: %v", *p.UID, obj.GetUID())) //nolint:staticcheck // the API's wording
+		}
+		if p.ResourceVersion != nil && *p.ResourceVersion != obj.GetResourceVersion() {
+			return apierrors.NewConflict(r.GroupResource(), w.Name, fmt.Errorf("Precondition failed: ResourceVersion in precondition: %v, ResourceVersion in object meta: %v", *p.ResourceVersion, obj.GetResourceVersion())) //nolint:staticcheck // as above
+		}
 		return nil
 	}
 	gr := schema.GroupResource{Group: r.GVK.Group, Resource: r.GVK.Kind}

@@ -83,7 +83,7 @@ func (r *Resource) rescale(ctx context.Context, shown kinds.Object, w Write, f S
 		return nil, apierrors.NewConflict(r.GroupResource(), w.Name, fmt.Errorf("%s", modified))
 	}
 	if scale.UID != "" && scale.UID != shown.GetUID() {
-		return nil, r.preconditionFailed(w.Name, scale.UID, shown.GetUID())
+		return nil, r.preconditionFailed(&w, scale.UID, shown.GetUID())
 	}
 	errs := validation.ValidateObjectMeta(&scale.ObjectMeta, true, r.Kind.ValidName, field.NewPath("metadata"))
 	if scale.Spec.Replicas < 0 {

@@ -74,7 +74,7 @@ func (r *Resource) change(ctx context.Context, w Write, uid types.UID, mayCreate
 				return apierrors.NewNotFound(r.GroupResource(), w.Name)
 			}
 			if uid != "" {
-				return r.preconditionFailed(w.Name, uid, "")
+				return r.preconditionFailed(&w, uid, "")
 			}
 			created = true
 			out, stepErr = r.createByChange(ctx, &w, f)
@@ -82,7 +82,7 @@ func (r *Resource) change(ctx context.Context, w Write, uid types.UID, mayCreate
 		}
 		created = false
 		if uid != "" && it.Object.GetUID() != uid {
-			return r.preconditionFailed(w.Name, uid, it.Object.GetUID())
+			return r.preconditionFailed(&w, uid, it.Object.GetUID())
 		}
 		out, stepErr = r.replace(ctx, it, from, &w, f)
 		return stepErr
@@ -94,8 +94,19 @@ func (r *Resource) change(ctx context.Context, w Write, uid types.UID, mayCreate
 	return out, created, err
 }
 
-func (r *Resource) preconditionFailed(name string, want, have types.UID) error {
-	return apierrors.NewConflict(r.GroupResource(), name, fmt.Errorf("Precondition failed: UID in precondition: %v, UID in object meta: %v", want, have)) //nolint:staticcheck // the API's wording
+// preconditionFailed is the 409 of a write that names another object's UID.
+func (r *Resource) preconditionFailed(w *Write, want, have types.UID) error {
+	text := fmt.Sprintf("Precondition failed: UID in precondition: %v, UID in object meta: %v", want, have)
+	return apierrors.NewConflict(r.GroupResource(), w.Name, errors.New(r.storageError(w, text)))
+}
+
+// storageError words a refusal as one of the store's.
+func (r *Resource) storageError(w *Write, text string) string {
+	prefix := r.cached.Prefix()
+	if w.DryRun {
+		prefix = "/" + r.Kind.StorageKey + "/"
+	}
+	return fmt.Sprintf("StorageError: invalid object, Code: 4, Key: %s, ResourceVersion: 0, AdditionalErrorMsg: %s", prefix+r.key(w.Namespace, w.Name), text)
 }
 
 // createByChange is an update of an object that does not exist.
@@ -105,7 +116,7 @@ func (r *Resource) createByChange(ctx context.Context, w *Write, f Changer) (*ca
 		return nil, err
 	}
 	if obj.GetResourceVersion() != "" && obj.GetResourceVersion() != "0" {
-		return nil, apierrors.NewConflict(r.GroupResource(), w.Name, errors.New("StorageError: invalid object, Code: 4, Key: "+r.cached.Prefix()+r.key(w.Namespace, w.Name)+", ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: "+string(obj.GetUID())+", UID in object meta: "))
+		return nil, r.preconditionFailed(w, obj.GetUID(), "")
 	}
 	if w.MayCreate != nil {
 		if err := w.MayCreate(ctx); err != nil {
@@ -235,6 +246,7 @@ func (r *Resource) prepareUpdate(ctx context.Context, obj, old kinds.Object, w *
 	meta := field.NewPath("metadata")
 	errs := validation.ValidateObjectMetaAccessor(obj, k.Namespaced, path.ValidatePathSegmentName, meta)
 	errs = append(errs, validation.ValidateObjectMetaAccessorUpdate(obj, old, meta)...)
+	errs = append(errs, validateFinalizers(obj)...)
 	if validate != nil {
 		errs = append(errs, validate(ctx, obj, old)...)
 	}

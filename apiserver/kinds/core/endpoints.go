@@ -23,6 +23,7 @@ func endpoints() *kinds.Kind {
 		StorageKey: "services/endpoints",
 		New:        func() *corev1.Endpoints { return &corev1.Endpoints{} },
 		NewList:    func() runtime.Object { return &corev1.EndpointsList{} },
+		Deprecated: "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
 
 		Default: func(e *corev1.Endpoints) {
 			for i := range e.Subsets {
