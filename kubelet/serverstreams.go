@@ -182,13 +182,20 @@ func (k *Kubelet) servePortForward(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, fmt.Sprintf("pod %q is not running", pod.Name), http.StatusNotFound)
 		return
 	}
-	opts, err := portforward.NewV4Options(r)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
+	serve := func(w http.ResponseWriter, r *http.Request) {
+		opts, err := portforward.NewV4Options(r)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		portforward.ServePortForward(w, r, portForward{forwarder, sandboxes[0].ID}, pod.Name, string(pod.UID), opts,
+			streamIdleTimeout, streamCreationTimeout, portforward.SupportedProtocols)
+	}
+	if wsstream.IsWebSocketRequestWithTunnelingProtocol(r) {
+		serveTunnel(w, r, serve)
 		return
 	}
-	portforward.ServePortForward(w, r, portForward{forwarder, sandboxes[0].ID}, pod.Name, string(pod.UID), opts,
-		streamIdleTimeout, streamCreationTimeout, portforward.SupportedProtocols)
+	serve(w, r)
 }
 
 // portForward is a portforward.PortForwarder for one sandbox.
