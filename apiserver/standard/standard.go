@@ -21,6 +21,7 @@ import (
 	"github.com/keelson-project/keelson/apiserver/connect"
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/builtin"
+	"github.com/keelson-project/keelson/apiserver/openapi"
 	"github.com/keelson-project/keelson/apiserver/pods"
 	"github.com/keelson-project/keelson/apiserver/rbac"
 	"github.com/keelson-project/keelson/apiserver/registry"
@@ -54,6 +55,9 @@ type Config struct {
 	// forwarding; client reads the API. Nil means by HTTPS at the addresses
 	// that nodes report ([NodeKubelets]).
 	Kubelets func(client kubernetes.Interface) connect.Kubelets
+	// OpenAPI, if set, is shared with other servers, so that they make equal
+	// OpenAPI documents only once.
+	OpenAPI *openapi.Cache
 	// Logger gets what needs somebody's attention; nil discards it.
 	Logger *slog.Logger
 }
@@ -149,13 +153,19 @@ func (c *Config) plug(s *apiserver.Server, all []*kinds.Kind) (apiserver.Plugins
 	if err != nil {
 		return none, err
 	}
+	virtuals := slices.Concat(connects, reviews, podVerbs, []registry.Virtual{issuer.Virtual()})
+	documents, err := openapi.New(openapi.Config{Registry: s.Registry(), Virtuals: virtuals, Scheme: s.Codec().Scheme(), Cache: c.OpenAPI})
+	if err != nil {
+		return none, err
+	}
 	identify.Anonymous = func(*http.Request) bool { return true }
 	settled := make(chan struct{})
 	return apiserver.Plugins{
 		Authenticator: authn.New(identify),
 		Authorizer:    may,
 		Admission:     admissionChain(s.Registry()),
-		Virtuals:      slices.Concat(connects, reviews, podVerbs, []registry.Virtual{issuer.Virtual()}),
+		Virtuals:      virtuals,
+		OpenAPI:       documents,
 		Jobs: []func(context.Context) error{
 			roles.Run,
 			func(ctx context.Context) error {
