@@ -85,6 +85,7 @@ func (w *worker) renewSandbox(ctx context.Context, pod *corev1.Pod, old []Sandbo
 	}
 	if err != nil && ctx.Err() == nil {
 		w.event(pod, corev1.EventTypeWarning, "FailedCreatePodSandBox", "Failed to create pod sandbox: %v", err)
+		w.held[""] = time.Now().Add(retryDelay) // whatever events the failed try has made
 	}
 	return err
 }

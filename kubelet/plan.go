@@ -18,7 +18,7 @@ type planInput struct {
 	// crashes delays restarts, by container name.
 	crashes backoff
 	// held are containers that could not be started and are not to be tried
-	// before a time, by name.
+	// before a time, by name; no name is the sandbox.
 	held map[string]time.Time
 	now  time.Time
 }
@@ -117,6 +117,10 @@ func (p *planner) planSandbox() {
 			return
 		}
 		p.attempt = p.sandboxes[0].Spec.Attempt + 1
+	}
+	if until := p.held[""]; until.After(p.now) {
+		p.wake = until
+		return
 	}
 	p.newSandbox = true
 }

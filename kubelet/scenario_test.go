@@ -385,3 +385,44 @@ func TestInitAndSidecar(t *testing.T) {
 		}
 	})
 }
+
+func TestSandboxThatFailsIsNotHurried(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tries := 0
+		rt := simulated.New(simulated.Config{SandboxError: func(kubelet.SandboxSpec) error {
+			if tries++; tries <= 3 {
+				return errors.New("no room")
+			}
+			return nil
+		}})
+		n := startNode(t, newAPI(t), rt)
+		n.create(newPod("web"))
+		after(5 * time.Second)
+		if tries != 1 || condition(n.pod("web"), corev1.PodReadyToStartContainers) != corev1.ConditionFalse {
+			t.Errorf("%d tries in 5 s", tries)
+		}
+		if !slices.Contains(n.events("web"), "FailedCreatePodSandBox") {
+			t.Errorf("events %v", n.events("web"))
+		}
+		after(26 * time.Second)
+		if tries != 4 || n.pod("web").Status.Phase != corev1.PodRunning {
+			t.Errorf("after 31 s: %d tries, %+v", tries, n.pod("web").Status)
+		}
+	})
+}
+
+func TestRefusedPodHasNoContainers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := startNode(t, newAPI(t), simulated.New(simulated.Config{}))
+		pod := newPod("web")
+		pod.Spec.NodeSelector = map[string]string{"disk": "fast"}
+		n.create(pod)
+		if s := n.pod("web").Status; s.Phase != corev1.PodFailed || len(s.ContainerStatuses) != 0 {
+			t.Errorf("status %+v", s)
+		}
+		n.delete("web")
+		if !n.gone("web") {
+			t.Errorf("the pod is still there: %+v", n.pod("web").Status)
+		}
+	})
+}

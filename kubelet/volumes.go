@@ -43,10 +43,8 @@ func (w *worker) prepare(ctx context.Context, pod *corev1.Pod) (time.Time, error
 	if err := w.setUpVolumes(ctx, pod); err != nil {
 		delay := min(volumeRetryFirst<<min(w.retries, 10), volumeRetryMax)
 		w.retries++
-		w.mu.Lock()
-		w.stale = true
-		w.mu.Unlock()
-		return time.Now().Add(delay), err
+		w.prepareAt = time.Now().Add(delay)
+		return w.prepareAt, err
 	}
 	w.ready, w.retries = true, 0
 	return time.Time{}, nil
@@ -360,15 +358,6 @@ func onlyUser(pod *corev1.Pod) *int64 {
 		return nil
 	}
 	return user
-}
-
-// nextRefresh is when the first of the pod's tokens has to be asked for anew.
-func (w *worker) nextRefresh() time.Time {
-	var at time.Time
-	for _, t := range w.tokens {
-		at = earliest(at, t.refresh)
-	}
-	return at
 }
 
 // cleanup removes what prepare made.

@@ -38,23 +38,24 @@ type worker struct {
 	killing map[string]bool // containers whose end was told, by ID
 
 	// The rest belongs to the goroutine.
-	admitted bool
-	rejected *waitReason
-	evicted  *waitReason
-	crashes  backoff
-	pulls    backoff
-	pullErrs map[string]string    // last failure of a pull, by image
-	pullAt   map[string]time.Time // and when it was
-	waiting  map[string]waitReason
-	held     map[string]time.Time // not to be started before, by name
-	told     map[string]time.Time // back-offs an event was sent for
-	ips      map[string][]string  // addresses, by sandbox
-	ready    bool                 // volumes and cgroup are there
-	volumes  map[string]string    // places of volumes on the node, by name
-	tokens   map[string]token     // of the service account, by audience
-	said     map[string]string    // termination messages, by container ID
-	retries  int                  // failures of that in a row
-	done     bool                 // nothing of the pod is left
+	admitted  bool
+	rejected  *waitReason
+	evicted   *waitReason
+	crashes   backoff
+	pulls     backoff
+	pullErrs  map[string]string    // last failure of a pull, by image
+	pullAt    map[string]time.Time // and when it was
+	waiting   map[string]waitReason
+	held      map[string]time.Time // not to be started before, by name
+	told      map[string]time.Time // back-offs an event was sent for
+	ips       map[string][]string  // addresses, by sandbox
+	ready     bool                 // volumes and cgroup are there
+	volumes   map[string]string    // places of volumes on the node, by name
+	tokens    map[string]token     // of the service account, by audience
+	said      map[string]string    // termination messages, by container ID
+	retries   int                  // failures of that in a row
+	prepareAt time.Time            // not to be tried again before
+	done      bool                 // nothing of the pod is left
 }
 
 func newWorker(k *Kubelet, pod *corev1.Pod) *worker {
@@ -113,6 +114,19 @@ func (w *worker) outdated(pod *corev1.Pod) bool {
 	w.mu.Unlock()
 	at := w.nextRefresh()
 	return stale || !at.IsZero() && !time.Now().Before(at)
+}
+
+// nextRefresh is when the pod's volumes have to be brought up to date again if
+// nothing changes: when that has failed before, or a token wears out.
+func (w *worker) nextRefresh() time.Time {
+	if w.retries > 0 {
+		return w.prepareAt
+	}
+	var at time.Time
+	for _, t := range w.tokens {
+		at = earliest(at, t.refresh)
+	}
+	return at
 }
 
 // wakeAt wakes the worker at a time, if nothing does so before.
@@ -204,21 +218,23 @@ func (w *worker) sync(ctx context.Context, pod *corev1.Pod, gone bool) (time.Tim
 
 // converge plans and applies until the plan is empty.
 func (w *worker) converge(ctx context.Context, pod *corev1.Pod) (wake time.Time, finished bool, err error) {
-	var refresh time.Time
 	for {
 		sandboxes := w.k.observer.pod(w.uid)
-		if !w.ready || w.outdated(pod) {
+		outdated := w.outdated(pod)
+		if !w.ready && !outdated && w.retries > 0 {
+			return w.prepareAt, false, nil
+		}
+		if !w.ready || outdated {
 			for name, why := range w.waiting {
 				if why.reason == "CreateContainerConfigError" {
 					delete(w.held, name) // what it refers to may be there now
 				}
 			}
 			w.publish(pod, statusStage{})
-			retry, err := w.prepare(ctx, pod)
-			if err != nil && !w.ready {
+			// What the volumes of a pod that runs show is better than nothing.
+			if retry, err := w.prepare(ctx, pod); err != nil && !w.ready {
 				return retry, false, err
 			}
-			refresh = retry // what the volumes show now is better than nothing
 		}
 		if err := w.attach(ctx, pod, sandboxes); err != nil {
 			return time.Time{}, false, err
@@ -236,7 +252,7 @@ func (w *worker) converge(ctx context.Context, pod *corev1.Pod) (wake time.Time,
 			if err := w.collect(ctx, pod, sandboxes); err != nil {
 				return time.Time{}, false, err
 			}
-			return earliest(earliest(p.wake, refresh), w.nextRefresh()), false, nil
+			return earliest(p.wake, w.nextRefresh()), false, nil
 		}
 		again, err := w.apply(ctx, pod, sandboxes, p)
 		if err != nil {
