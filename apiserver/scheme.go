@@ -3,6 +3,7 @@ package apiserver
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"sync"
 
 	apidiscoveryv2 "k8s.io/api/apidiscovery/v2"
@@ -12,7 +13,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/managedfields"
 	kubernetesscheme "k8s.io/client-go/kubernetes/scheme"
+	smdschema "sigs.k8s.io/structured-merge-diff/v6/schema"
 	"sigs.k8s.io/structured-merge-diff/v6/typed"
+	"sigs.k8s.io/structured-merge-diff/v6/value"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 )
@@ -64,31 +67,45 @@ func newScheme(all []*kinds.Kind) (*runtime.Scheme, error) {
 // typeConverter knows the schema of Kubernetes' own kinds, and deduces that of
 // others from their objects.
 type typeConverter struct {
-	known   managedfields.TypeConverter
-	unknown sync.Map // of schema.GroupVersionKind
+	known managedfields.TypeConverter
+	types sync.Map // from schema.GroupVersionKind to typeOf
 }
 
-// ObjectToTyped implements managedfields.TypeConverter.
+// typeOf is a kind's type in the schema; without one it is to be deduced.
+type typeOf struct {
+	schema *smdschema.Schema
+	ref    smdschema.TypeRef
+}
+
+// ObjectToTyped implements managedfields.TypeConverter. Values of Go types need
+// no validation where duplicates are allowed: they fit the schema made of them.
 func (c *typeConverter) ObjectToTyped(obj runtime.Object, opts ...typed.ValidationOptions) (*typed.TypedValue, error) {
-	gvk := obj.GetObjectKind().GroupVersionKind()
-	if _, ok := c.unknown.Load(gvk); !ok {
-		if c.knows(gvk) {
-			return c.known.ObjectToTyped(obj, opts...)
-		}
-		c.unknown.Store(gvk, true)
+	t := c.typeOf(obj.GetObjectKind().GroupVersionKind())
+	if t.schema == nil {
+		return managedfields.NewDeducedTypeConverter().ObjectToTyped(obj, opts...)
 	}
-	return managedfields.NewDeducedTypeConverter().ObjectToTyped(obj, opts...)
+	if _, ok := obj.(*unstructured.Unstructured); ok || !slices.Contains(opts, typed.AllowDuplicates) {
+		return c.known.ObjectToTyped(obj, opts...)
+	}
+	v, err := value.NewValueReflect(obj)
+	if err != nil {
+		return nil, err
+	}
+	return typed.AsTypedUnvalidated(v, t.schema, t.ref), nil
 }
 
-// knows reports whether there is a schema for a kind.
-func (c *typeConverter) knows(gvk schema.GroupVersionKind) bool {
-	if _, ok := c.unknown.Load(gvk); ok {
-		return false
+func (c *typeConverter) typeOf(gvk schema.GroupVersionKind) typeOf {
+	if t, ok := c.types.Load(gvk); ok {
+		return t.(typeOf)
 	}
+	var t typeOf
 	u := &unstructured.Unstructured{Object: map[string]any{}}
 	u.SetGroupVersionKind(gvk)
-	_, err := c.known.ObjectToTyped(u)
-	return err == nil
+	if v, err := c.known.ObjectToTyped(u); err == nil {
+		t = typeOf{v.Schema(), v.TypeRef()}
+	}
+	c.types.Store(gvk, t)
+	return t
 }
 
 // TypedToObject implements managedfields.TypeConverter.

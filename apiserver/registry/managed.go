@@ -78,9 +78,44 @@ func (r *Resource) track(live, obj kinds.Object, w *Write) kinds.Object {
 		obj.SetManagedFields(live.GetManagedFields())
 		return obj
 	}
-	obj.GetObjectKind().SetGroupVersionKind(r.GVK)
-	out := m.UpdateNoErrors(r.tagged(live), obj, w.Manager)
-	return r.untagged(out.(kinds.Object))
+	before, after := r.tagged(live), r.tagged(obj)
+	if tagging(obj) == 0 {
+		before, after = clone(before), clone(after)
+		r.leaveOut(before, after, w.Subresource)
+	}
+	obj.SetManagedFields(m.UpdateNoErrors(before, after, w.Manager).(kinds.Object).GetManagedFields())
+	return obj
+}
+
+// leaveOut empties what need not be compared: fields that writers cannot own,
+// and a spec that has not changed. The objects are shallow copies.
+func (r *Resource) leaveOut(before, after kinds.Object, subresource string) {
+	if r.Kind.Status == nil || (subresource != "" && subresource != "status") {
+		return
+	}
+	a, b := reflect.ValueOf(before).Elem(), reflect.ValueOf(after).Elem()
+	empty := func(name string) {
+		if f := a.FieldByName(name); f.IsValid() {
+			f.SetZero()
+			b.FieldByName(name).SetZero()
+		}
+	}
+	if subresource == "status" {
+		empty("Spec")
+		return
+	}
+	empty("Status")
+	if f := a.FieldByName("Spec"); f.IsValid() && apiequality.Semantic.DeepEqual(f.Interface(), b.FieldByName("Spec").Interface()) {
+		empty("Spec")
+	}
+}
+
+// clone copies an object of a Go type, but nothing that it points to.
+func clone(obj kinds.Object) kinds.Object {
+	v := reflect.ValueOf(obj).Elem()
+	c := reflect.New(v.Type())
+	c.Elem().Set(v)
+	return c.Interface().(kinds.Object)
 }
 
 // unchanged reports whether a write changes nothing but what no manager owns.
@@ -142,10 +177,7 @@ func tag(obj kinds.Object, gvk schema.GroupVersionKind) kinds.Object {
 		u.SetGroupVersionKind(gvk)
 		return u
 	}
-	v := reflect.ValueOf(obj).Elem()
-	c := reflect.New(v.Type())
-	c.Elem().Set(v)
-	out := c.Interface().(kinds.Object)
+	out := clone(obj)
 	out.GetObjectKind().SetGroupVersionKind(gvk)
 	return out
 }
