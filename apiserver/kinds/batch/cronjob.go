@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
@@ -48,6 +49,9 @@ func cronJob() *kinds.Kind {
 
 		HasStatus:           true,
 		PrepareStatusUpdate: func(_ context.Context, c, old *batchv1.CronJob) { c.Spec = old.Spec },
+
+		Validate:       func(_ context.Context, o *batchv1.CronJob) field.ErrorList { return validateCronJob(o) },
+		ValidateUpdate: func(_ context.Context, o, old *batchv1.CronJob) field.ErrorList { return validateCronJobUpdate(o, old) },
 
 		Columns: append(append([]metav1.TableColumnDefinition{
 			column.Name(),

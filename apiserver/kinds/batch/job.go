@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/duration"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
@@ -56,6 +57,10 @@ func job() *kinds.Kind {
 			return fields.Set{"status.successful": strconv.Itoa(int(j.Status.Succeeded))}
 		},
 		FieldNames: []string{"status.successful"},
+
+		Validate:             func(_ context.Context, o *batchv1.Job) field.ErrorList { return validateJob(o) },
+		ValidateUpdate:       func(_ context.Context, o, old *batchv1.Job) field.ErrorList { return validateJobUpdate(o, old) },
+		ValidateStatusUpdate: func(_ context.Context, o, old *batchv1.Job) field.ErrorList { return validateJobStatus(o, old) },
 
 		Columns: append(append([]metav1.TableColumnDefinition{
 			column.Name(),

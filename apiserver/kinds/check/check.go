@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	metavalidation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
@@ -158,6 +159,22 @@ func (e *Errors) Selector(p *field.Path, s *metav1.LabelSelector) {
 func (e *Errors) Same(p *field.Path, value, old any) {
 	if !equality.Semantic.DeepEqual(value, old) {
 		e.Invalid(p, value, Immutable)
+	}
+}
+
+// Fixed refuses a change as Same does, but does not show the value.
+func (e *Errors) Fixed(p *field.Path, value, old any) {
+	if !equality.Semantic.DeepEqual(value, old) {
+		e.Invalid(p, nil, Immutable)
+	}
+}
+
+// PathSegment requires a name that is not left out and can be part of a path.
+func (e *Errors) PathSegment(p *field.Path, s string) {
+	if s == "" {
+		e.Required(p, "")
+	} else {
+		e.Messages(p, s, content.IsPathSegmentName(s))
 	}
 }
 

@@ -16,30 +16,45 @@ import (
 
 // PersistentVolumeSpec checks the specification of the volume of a name at p.
 func PersistentVolumeSpec(e *check.Errors, p *field.Path, spec *corev1.PersistentVolumeSpec, name string) {
+	volumeSpec(e, p, spec, name, false)
+}
+
+// InlineVolumeSpec checks the specification of a volume that no
+// PersistentVolume stands for, at p.
+func InlineVolumeSpec(e *check.Errors, p *field.Path, spec *corev1.PersistentVolumeSpec) {
+	volumeSpec(e, p, spec, "", true)
+}
+
+func volumeSpec(e *check.Errors, p *field.Path, spec *corev1.PersistentVolumeSpec, name string, inline bool) {
+	if inline {
+		const context = " in the context of inline volumes"
+		if spec.ClaimRef != nil {
+			e.Forbidden(p.Child("claimRef"), "may not be specified"+context)
+		}
+		if len(spec.Capacity) > 0 {
+			e.Forbidden(p.Child("capacity"), "may not be specified"+context)
+		}
+		if spec.CSI == nil {
+			e.Required(p.Child("csi"), "has to be specified"+context)
+		}
+		if r := spec.PersistentVolumeReclaimPolicy; r != "" && r != corev1.PersistentVolumeReclaimRetain {
+			e.Forbidden(p.Child("persistentVolumeReclaimPolicy"), "may only be Retain"+context)
+		}
+		if spec.NodeAffinity != nil {
+			e.Forbidden(p.Child("nodeAffinity"), "may not be specified"+context)
+		}
+	}
 	if len(spec.AccessModes) == 0 {
 		e.Required(p.Child("accessModes"), "")
 	}
 	podspec.AccessModes(e, p.Child("accessModes"), spec.AccessModes)
-	capacity := p.Child("capacity")
-	if len(spec.Capacity) == 0 {
-		e.Required(capacity, "")
-	}
-	if _, ok := spec.Capacity[corev1.ResourceStorage]; !ok || len(spec.Capacity) > 1 {
-		e.Add(&field.Error{
-			Type: field.ErrorTypeNotSupported, Field: capacity.String(), BadValue: spec.Capacity, Detail: `supported values: "storage"`,
-		})
-	}
-	for _, r := range check.Names(spec.Capacity) {
-		q := spec.Capacity[r]
-		if q.Value() < 0 {
-			e.Invalid(capacity.Key(string(r)), q.Value(), "must be a valid resource quantity")
-		}
-		e.PositiveQuantity(capacity.Key(string(r)), q)
+	if !inline {
+		volumeCapacity(e, p.Child("capacity"), spec.Capacity)
 	}
 	if policy := spec.PersistentVolumeReclaimPolicy; policy != "" {
 		check.OneOf(e, p.Child("persistentVolumeReclaimPolicy"), policy, corev1.PersistentVolumeReclaimDelete, corev1.PersistentVolumeReclaimRecycle, corev1.PersistentVolumeReclaimRetain)
 	}
-	if a := spec.NodeAffinity; a != nil {
+	if a := spec.NodeAffinity; a != nil && !inline {
 		if a.Required != nil {
 			podspec.NodeSelector(e, p.Child("nodeAffinity", "required"), a.Required)
 		} else {
@@ -64,6 +79,24 @@ func PersistentVolumeSpec(e *check.Errors, p *field.Path, spec *corev1.Persisten
 		if spec.CSI == nil {
 			e.Required(p.Child("csi"), "has to be specified when using volumeAttributesClassName")
 		}
+	}
+}
+
+func volumeCapacity(e *check.Errors, p *field.Path, list corev1.ResourceList) {
+	if len(list) == 0 {
+		e.Required(p, "")
+	}
+	if _, ok := list[corev1.ResourceStorage]; !ok || len(list) > 1 {
+		e.Add(&field.Error{
+			Type: field.ErrorTypeNotSupported, Field: p.String(), BadValue: list, Detail: `supported values: "storage"`,
+		})
+	}
+	for _, r := range check.Names(list) {
+		q := list[r]
+		if q.Value() < 0 {
+			e.Invalid(p.Key(string(r)), q.Value(), "must be a valid resource quantity")
+		}
+		e.PositiveQuantity(p.Key(string(r)), q)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
@@ -39,6 +40,12 @@ func ingress() *kinds.Kind {
 
 		HasStatus:           true,
 		PrepareStatusUpdate: func(_ context.Context, in, old *networkingv1.Ingress) { in.Spec = old.Spec },
+
+		Validate:       func(_ context.Context, o *networkingv1.Ingress) field.ErrorList { return validateIngress(o) },
+		ValidateUpdate: func(_ context.Context, o, _ *networkingv1.Ingress) field.ErrorList { return validateIngressSpec(o) },
+		ValidateStatusUpdate: func(_ context.Context, o, old *networkingv1.Ingress) field.ErrorList {
+			return validateIngressStatus(o, old)
+		},
 
 		Columns: []metav1.TableColumnDefinition{
 			column.Name(),

@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
@@ -33,6 +34,11 @@ func ingressClass() *kinds.Kind {
 			}
 		},
 		UnconditionalUpdate: true,
+
+		Validate: func(_ context.Context, o *networkingv1.IngressClass) field.ErrorList { return validateClass(o) },
+		ValidateUpdate: func(_ context.Context, o, old *networkingv1.IngressClass) field.ErrorList {
+			return validateClassUpdate(o, old)
+		},
 
 		Columns: []metav1.TableColumnDefinition{
 			column.Name(),

@@ -1,12 +1,16 @@
 package networking
 
 import (
+	"context"
+
 	"strings"
 
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
@@ -20,6 +24,18 @@ func ipAddress() *kinds.Kind {
 		NewList: func() runtime.Object { return &networkingv1.IPAddressList{} },
 
 		UnconditionalUpdate: true,
+
+		ValidName: func(name string, _ bool) (wrong []string) {
+			for _, err := range validation.IsValidIP(nil, name) {
+				wrong = append(wrong, err.Detail)
+			}
+			return wrong
+		},
+
+		Validate: func(_ context.Context, o *networkingv1.IPAddress) field.ErrorList { return validateAddress(o) },
+		ValidateUpdate: func(_ context.Context, o, old *networkingv1.IPAddress) field.ErrorList {
+			return validateAddressUpdate(o, old)
+		},
 
 		Columns: []metav1.TableColumnDefinition{
 			column.Name(), column.Text("ParentRef", networkingv1.IPAddressSpec{}.SwaggerDoc()["parentRef"]),

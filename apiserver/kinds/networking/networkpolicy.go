@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
@@ -30,6 +31,11 @@ func networkPolicy() *kinds.Kind {
 			}
 		},
 		UnconditionalUpdate: true,
+
+		Validate: func(_ context.Context, o *networkingv1.NetworkPolicy) field.ErrorList { return validatePolicy(o, nil) },
+		ValidateUpdate: func(_ context.Context, o, old *networkingv1.NetworkPolicy) field.ErrorList {
+			return validatePolicy(o, old)
+		},
 
 		Columns: []metav1.TableColumnDefinition{
 			column.Name(), column.Text("Pod-Selector", networkingv1.NetworkPolicySpec{}.SwaggerDoc()["podSelector"]), column.Age(),

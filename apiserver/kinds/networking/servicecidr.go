@@ -7,6 +7,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
@@ -27,6 +28,11 @@ func serviceCIDR() *kinds.Kind {
 		PrepareStatusUpdate: func(_ context.Context, c, old *networkingv1.ServiceCIDR) {
 			c.Spec = old.Spec
 			metav1.ResetObjectMetaForStatus(c, old)
+		},
+
+		Validate: func(_ context.Context, o *networkingv1.ServiceCIDR) field.ErrorList { return validateServiceCIDR(o) },
+		ValidateUpdate: func(_ context.Context, o, old *networkingv1.ServiceCIDR) field.ErrorList {
+			return validateServiceCIDRUpdate(o, old)
 		},
 
 		Columns: []metav1.TableColumnDefinition{

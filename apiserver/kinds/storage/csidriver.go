@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
@@ -40,6 +41,11 @@ func csiDriver() *kinds.Kind {
 			}
 		},
 		ReturnDeleted: true,
+
+		Validate: func(_ context.Context, o *storagev1.CSIDriver) field.ErrorList { return validateDriver(o) },
+		ValidateUpdate: func(_ context.Context, o, old *storagev1.CSIDriver) field.ErrorList {
+			return validateDriverUpdate(o, old)
+		},
 
 		Columns: []metav1.TableColumnDefinition{
 			column.Name(),

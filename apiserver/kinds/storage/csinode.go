@@ -6,6 +6,7 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
@@ -29,6 +30,11 @@ func csiNode() *kinds.Kind {
 			if len(old.Status.StorageHealth) == 0 {
 				n.Status.StorageHealth = nil
 			}
+		},
+
+		Validate: func(_ context.Context, o *storagev1.CSINode) field.ErrorList { return validateCSINode(o) },
+		ValidateUpdate: func(_ context.Context, o, old *storagev1.CSINode) field.ErrorList {
+			return validateCSINodeUpdate(o, old)
 		},
 
 		Columns: []metav1.TableColumnDefinition{

@@ -1,9 +1,12 @@
 package storage
 
 import (
+	"context"
+
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
@@ -17,6 +20,11 @@ func csiStorageCapacity() *kinds.Kind {
 		Namespaced: true,
 		New:        func() *storagev1.CSIStorageCapacity { return &storagev1.CSIStorageCapacity{} },
 		NewList:    func() runtime.Object { return &storagev1.CSIStorageCapacityList{} },
+
+		Validate: func(_ context.Context, o *storagev1.CSIStorageCapacity) field.ErrorList { return validateCapacity(o) },
+		ValidateUpdate: func(_ context.Context, o, old *storagev1.CSIStorageCapacity) field.ErrorList {
+			return validateCapacityUpdate(o, old)
+		},
 
 		Columns: []metav1.TableColumnDefinition{
 			column.Name(), column.Text("StorageClassName", doc["storageClassName"]), column.Text("Capacity", doc["capacity"]),

@@ -1,10 +1,13 @@
 package storage
 
 import (
+	"context"
+
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
@@ -24,6 +27,11 @@ func storageClass() *kinds.Kind {
 		},
 		UnconditionalUpdate: true,
 		ReturnDeleted:       true,
+
+		Validate: func(_ context.Context, o *storagev1.StorageClass) field.ErrorList { return validateClass(o) },
+		ValidateUpdate: func(_ context.Context, o, old *storagev1.StorageClass) field.ErrorList {
+			return validateClassUpdate(o, old)
+		},
 
 		Columns: []metav1.TableColumnDefinition{
 			column.Name(),

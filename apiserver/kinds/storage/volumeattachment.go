@@ -6,6 +6,7 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
@@ -29,6 +30,16 @@ func volumeAttachment() *kinds.Kind {
 		PrepareStatusUpdate: func(_ context.Context, a, old *storagev1.VolumeAttachment) {
 			a.Spec = old.Spec
 			metav1.ResetObjectMetaForStatus(a, old)
+		},
+
+		Validate: func(_ context.Context, o *storagev1.VolumeAttachment) field.ErrorList {
+			return validateNewAttachment(o)
+		},
+		ValidateUpdate: func(_ context.Context, o, old *storagev1.VolumeAttachment) field.ErrorList {
+			return validateAttachmentUpdate(o, old)
+		},
+		ValidateStatusUpdate: func(_ context.Context, o, old *storagev1.VolumeAttachment) field.ErrorList {
+			return validateAttachmentUpdate(o, old)
 		},
 
 		Columns: []metav1.TableColumnDefinition{

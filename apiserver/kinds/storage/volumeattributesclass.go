@@ -1,9 +1,12 @@
 package storage
 
 import (
+	"context"
+
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
@@ -18,6 +21,13 @@ func volumeAttributesClass() *kinds.Kind {
 
 		UnconditionalUpdate: true,
 		ReturnDeleted:       true,
+
+		Validate: func(_ context.Context, o *storagev1.VolumeAttributesClass) field.ErrorList {
+			return validateAttributes(o)
+		},
+		ValidateUpdate: func(_ context.Context, o, old *storagev1.VolumeAttributesClass) field.ErrorList {
+			return validateAttributesUpdate(o, old)
+		},
 
 		Columns: []metav1.TableColumnDefinition{
 			column.Name(), column.Text("DriverName", storagev1.VolumeAttributesClass{}.SwaggerDoc()["driverName"]), column.Age(),
