@@ -6,6 +6,7 @@ import (
 	"github.com/keelson-project/keelson/controller/endpoints"
 	"github.com/keelson-project/keelson/controller/endpointslice"
 	"github.com/keelson-project/keelson/controller/garbage"
+	"github.com/keelson-project/keelson/controller/job"
 	"github.com/keelson-project/keelson/controller/namespace"
 	"github.com/keelson-project/keelson/controller/nodeipam"
 	"github.com/keelson-project/keelson/controller/nodelifecycle"
@@ -26,6 +27,7 @@ func Default() []Controller {
 		endpoints.Controller{},
 		endpointslice.Controller{},
 		garbage.Controller{},
+		job.Controller{},
 		namespace.Controller{},
 		nodelifecycle.Controller{},
 		podgc.Controller{},

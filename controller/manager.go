@@ -101,6 +101,10 @@ func (m *Manager) term(ctx context.Context) error {
 			return nil
 		})
 	}
+	group.Go(func() error {
+		<-ctx.Done() // also where there is no controller
+		return nil
+	})
 	m.logger.Debug("controllers are running", "count", len(runners))
 	m.readyOnce.Do(func() { close(m.ready) })
 	return group.Wait()
