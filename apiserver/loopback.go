@@ -29,6 +29,9 @@ func (s *Server) LoopbackConfig() *rest.Config {
 		},
 		Transport: &loopback{s: s, user: &user.DefaultInfo{Name: user.APIServerUser, Groups: []string{user.SystemPrivilegedGroup}}},
 		QPS:       -1,
+		// Warnings are for people; a program in the server's own process has
+		// nobody to show them to, and client-go's default is a global log.
+		WarningHandlerWithContext: rest.NoWarnings{},
 	}
 }
 

@@ -18,7 +18,9 @@ func measure(m *machine, root string) {
 	if syscall.Sysinfo(&info) == nil {
 		bytes := int64(info.Totalram) * int64(info.Unit)
 		m.capacity[corev1.ResourceMemory] = *resource.NewQuantity(bytes, resource.BinarySI)
-		m.info.Swap = &corev1.NodeSwapStatus{Capacity: new(int64(info.Totalswap) * int64(info.Unit))}
+		if info.Totalswap > 0 {
+			m.info.Swap = &corev1.NodeSwapStatus{Capacity: new(int64(info.Totalswap) * int64(info.Unit))}
+		}
 	}
 	if usage, err := diskUsage(existing(root)); err == nil {
 		m.capacity[corev1.ResourceEphemeralStorage] = *resource.NewQuantity(usage.total, resource.BinarySI)
