@@ -39,7 +39,7 @@ func (w *worker) apply(ctx context.Context, pod *corev1.Pod, sandboxes []Sandbox
 			if err := w.k.observer.refresh(ctx); err != nil {
 				return again, err
 			}
-			w.updateProbes(pod, w.k.observer.pod(w.uid), false)
+			w.updateProbes(pod, w.k.observer.pod(w.uid))
 			w.publish(pod, statusStage{})
 		}
 	}

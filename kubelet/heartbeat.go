@@ -134,7 +134,9 @@ func (k *Kubelet) writeStatus(ctx context.Context, written *time.Time) error {
 	*written = time.Now()
 	k.tellReadiness(&node.Status, &updated.Status)
 	k.setNode(updated)
-	k.readyOnce.Do(func() { close(k.ready) })
+	if nodeReady(&updated.Status) {
+		k.readyOnce.Do(func() { close(k.ready) })
+	}
 	return nil
 }
 

@@ -75,7 +75,8 @@ func New(cfg Config) (*Kubelet, error) {
 	return k, nil
 }
 
-// Ready is closed when the node is registered and its status was written.
+// Ready is closed when the node is registered and was reported ready: the
+// runtime answers, and the network can take pods.
 func (k *Kubelet) Ready() <-chan struct{} { return k.ready }
 
 // simulated reports whether the node writes no files.

@@ -38,7 +38,7 @@ type probeTask struct {
 
 // updateProbes starts the probes of running containers and ends those of
 // others.
-func (w *worker) updateProbes(pod *corev1.Pod, sandboxes []Sandbox, ending bool) {
+func (w *worker) updateProbes(pod *corev1.Pod, sandboxes []Sandbox) {
 	running := make(map[string]bool)
 	if len(sandboxes) > 0 {
 		for _, c := range sandboxes[0].Containers {
@@ -46,7 +46,7 @@ func (w *worker) updateProbes(pod *corev1.Pod, sandboxes []Sandbox, ending bool)
 				continue
 			}
 			running[c.ID] = true
-			if spec := findContainer(pod, c.Name); spec != nil && !ending {
+			if spec := findContainer(pod, c.Name); spec != nil {
 				w.startProbes(pod, spec, c, w.ips[sandboxes[0].ID])
 			}
 		}

@@ -31,7 +31,6 @@ func (k *Kubelet) serveLogs(w http.ResponseWriter, r *http.Request) {
 	}
 	out := &flushWriter{w: w}
 	if opts.Follow {
-		w.Header().Set("Transfer-Encoding", "chunked")
 		w.WriteHeader(http.StatusOK)
 		out.flush()
 	}

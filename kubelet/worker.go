@@ -239,7 +239,7 @@ func (w *worker) converge(ctx context.Context, pod *corev1.Pod) (wake time.Time,
 		if err := w.attach(ctx, pod, sandboxes); err != nil {
 			return time.Time{}, false, err
 		}
-		w.updateProbes(pod, sandboxes, false)
+		w.updateProbes(pod, sandboxes)
 		p := makePlan(planInput{
 			pod: pod, sandboxes: sandboxes, health: w.healthOf(pod, sandboxes), crashes: w.crashes, held: w.held, now: time.Now(),
 		})
@@ -264,7 +264,7 @@ func (w *worker) converge(ctx context.Context, pod *corev1.Pod) (wake time.Time,
 			return time.Time{}, false, err
 		}
 		if !again.IsZero() {
-			w.updateProbes(pod, w.k.observer.pod(w.uid), false)
+			w.updateProbes(pod, w.k.observer.pod(w.uid))
 			w.publish(pod, statusStage{})
 			return earliest(p.wake, again), false, nil
 		}
