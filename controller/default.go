@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"github.com/keelson-project/keelson/controller/clusterrole"
 	"github.com/keelson-project/keelson/controller/daemonset"
 	"github.com/keelson-project/keelson/controller/deployment"
 	"github.com/keelson-project/keelson/controller/endpoints"
@@ -15,13 +16,16 @@ import (
 	"github.com/keelson-project/keelson/controller/rootca"
 	"github.com/keelson-project/keelson/controller/serviceaccount"
 	"github.com/keelson-project/keelson/controller/statefulset"
+	"github.com/keelson-project/keelson/controller/storageprotection"
 	"github.com/keelson-project/keelson/controller/tainteviction"
+	"github.com/keelson-project/keelson/controller/ttlafterfinished"
 )
 
 // Default returns the controllers that every cluster needs and that need no settings.
 // The slice is the caller's.
 func Default() []Controller {
 	return []Controller{
+		clusterrole.Controller{},
 		daemonset.Controller{},
 		deployment.Controller{},
 		endpoints.Controller{},
@@ -35,7 +39,9 @@ func Default() []Controller {
 		replicaset.Replication{},
 		serviceaccount.Controller{},
 		statefulset.Controller{},
+		storageprotection.Controller{},
 		tainteviction.Controller{},
+		ttlafterfinished.Controller{},
 	}
 }
 
