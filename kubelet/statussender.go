@@ -119,10 +119,13 @@ func (s *statusSender) run() {
 		switch {
 		case err == nil:
 			delay = 100 * time.Millisecond
-		case apierrors.IsNotFound(err) || apierrors.IsConflict(err) || apierrors.IsInvalid(err):
-			if !apierrors.IsNotFound(err) {
-				s.w.log.Warn("pod status was refused", "err", err)
-			}
+		case apierrors.IsInvalid(err):
+			s.w.log.Error("the API refuses the pod's status; it is tried again when it changes", "err", err)
+			s.w.mu.Lock()
+			s.base, s.sent = base, want
+			s.w.mu.Unlock()
+		case apierrors.IsNotFound(err) || apierrors.IsConflict(err):
+			// The pod is gone; there may be another of its name.
 			s.w.mu.Lock()
 			s.removed, s.busy = true, false
 			s.w.mu.Unlock()
