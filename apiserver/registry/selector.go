@@ -28,7 +28,7 @@ func (r *Resource) Select(namespace string, l labels.Selector, f fields.Selector
 	if f == nil || f.Empty() {
 		return s, nil
 	}
-	exact := true
+	exact, named := true, 0
 	for _, req := range f.Requirements() {
 		if !r.selectableField(req.Field) {
 			if len(r.Kind.FieldNames) == 0 {
@@ -36,7 +36,10 @@ func (r *Resource) Select(namespace string, l labels.Selector, f fields.Selector
 			}
 			return nil, apierrors.NewBadRequest("field label not supported: " + req.Field)
 		}
-		if req.Field != "metadata.name" && req.Field != "metadata.namespace" {
+		switch {
+		case req.Field == "metadata.name":
+			named++
+		case req.Field != "metadata.namespace":
 			exact = false
 		}
 	}
@@ -52,7 +55,7 @@ func (r *Resource) Select(namespace string, l labels.Selector, f fields.Selector
 			exact = false
 		}
 	}
-	if !exact || len(f.Requirements()) > 2 {
+	if !exact || named > 1 || len(f.Requirements()) > 2 {
 		s.fields = f
 	}
 	if r.hub.Index != "" {
