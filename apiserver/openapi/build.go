@@ -17,17 +17,18 @@ import (
 )
 
 const (
-	extensionGVK   = "x-kubernetes-group-version-kind"
-	bearer         = "BearerToken"
-	bearerDoc      = "Bearer Token authentication"
-	metaPackage    = "k8s.io/apimachinery/pkg/apis/meta/v1"
-	unauthorized   = "Unauthorized"
-	internalPrefix = runtime.APIVersionInternal
+	extensionGVK = "x-kubernetes-group-version-kind"
+	bearer       = "BearerToken"
+	bearerDoc    = "Bearer Token authentication"
+	metaPackage  = "k8s.io/apimachinery/pkg/apis/meta/v1"
+	unauthorized = "Unauthorized"
 )
 
-// definitions makes those of all models of some services.
-func (h *Handler) definitions(ref func(string) spec.Ref, services []*service) map[string]common.OpenAPIDefinition {
-	s := newSchemas(ref)
+// schemas makes the definitions of all models of some services.
+func (h *Handler) schemas(prefix string, services ...*service) *schemas {
+	s := newSchemas(func(name string) spec.Ref {
+		return spec.MustCreateRef(prefix + common.EscapeJsonPointer(friendly(name)))
+	})
 	for _, service := range services {
 		for _, m := range service.models() {
 			if m.goType != nil {
@@ -37,32 +38,20 @@ func (h *Handler) definitions(ref func(string) spec.Ref, services []*service) ma
 			}
 		}
 	}
-	return s.defs
+	return s
 }
 
 // namer names definitions and tells of which kinds they are. Types that every
-// group and version has, such as DeleteOptions, are told to be of those in only.
-func (h *Handler) namer(services []*service, only func(schema.GroupVersion) bool) func(string) (string, spec.Extensions) {
-	kinds := map[string][]any{}
-	for _, s := range services {
-		for _, m := range s.models() {
-			if m.goType == nil {
-				kinds[freeName(m.free)] = []any{gvkMap(m.free)}
-				continue
-			}
-			name := nameOf(m.goType)
-			if _, ok := kinds[name]; ok {
-				continue
-			}
-			kinds[name] = h.kinds(m.goType, only)
+// group and version has, such as DeleteOptions, are told to be of those that
+// only picks.
+func (h *Handler) namer(s *schemas, only func(schema.GroupVersion) bool) func(string) (string, spec.Extensions) {
+	kinds := make(map[string]spec.Extensions, len(s.types))
+	for name, t := range s.types {
+		if k := h.kinds(t, only); len(k) > 0 {
+			kinds[name] = spec.Extensions{extensionGVK: k}
 		}
 	}
-	return func(name string) (string, spec.Extensions) {
-		if k := kinds[name]; len(k) > 0 {
-			return friendly(name), spec.Extensions{extensionGVK: k}
-		}
-		return friendly(name), nil
-	}
+	return func(name string) (string, spec.Extensions) { return friendly(name), kinds[name] }
 }
 
 // kinds are what a Go type is called in the API.
@@ -75,8 +64,8 @@ func (h *Handler) kinds(t reflect.Type, only func(schema.GroupVersion) bool) []a
 	if err != nil {
 		return nil
 	}
-	gvks = slices.DeleteFunc(gvks, func(k schema.GroupVersionKind) bool {
-		return k.Version == internalPrefix || t.PkgPath() == metaPackage && !only(k.GroupVersion())
+	gvks = slices.DeleteFunc(slices.Clone(gvks), func(k schema.GroupVersionKind) bool {
+		return k.Version == runtime.APIVersionInternal || t.PkgPath() == metaPackage && !only(k.GroupVersion())
 	})
 	slices.SortFunc(gvks, func(a, b schema.GroupVersionKind) int {
 		return strings.Compare(a.Group+"\x00"+a.Version+"\x00"+a.Kind, b.Group+"\x00"+b.Version+"\x00"+b.Kind)
@@ -97,24 +86,18 @@ func identify(r common.Route) (string, []string, error) {
 	return id, tags, nil
 }
 
-func reference(prefix string) func(string) spec.Ref {
-	return func(name string) spec.Ref {
-		return spec.MustCreateRef(prefix + common.EscapeJsonPointer(friendly(name)))
-	}
-}
-
 func (h *Handler) info() *spec.Info {
 	return &spec.Info{InfoProps: spec.InfoProps{Title: "Kubernetes", Version: h.cfg.Version}}
 }
 
 // build3 builds the document of version 3 about one service, in JSON.
 func (h *Handler) build3(s *service) ([]byte, error) {
-	services := []*service{s}
+	schemas := h.schemas("#/components/schemas/", s)
 	doc, err := builder3.BuildOpenAPISpecFromRoutes([]common.RouteContainer{s}, &common.OpenAPIV3Config{
 		Info:                           h.info(),
 		CommonResponses:                map[int]*spec3.Response{http.StatusUnauthorized: {ResponseProps: spec3.ResponseProps{Description: unauthorized}}},
-		Definitions:                    h.definitions(reference("#/components/schemas/"), services),
-		GetDefinitionName:              h.namer(services, func(gv schema.GroupVersion) bool { return gv == s.gv || gv == schema.GroupVersion{Version: "v1"} }),
+		Definitions:                    schemas.defs,
+		GetDefinitionName:              h.namer(schemas, func(gv schema.GroupVersion) bool { return gv == s.gv || gv == schema.GroupVersion{Version: "v1"} }),
 		GetOperationIDAndTagsFromRoute: identify,
 		SecuritySchemes: spec3.SecuritySchemes{bearer: {SecuritySchemeProps: spec3.SecuritySchemeProps{
 			Type: "apiKey", Name: "authorization", In: "header", Description: bearerDoc,
@@ -129,19 +112,18 @@ func (h *Handler) build3(s *service) ([]byte, error) {
 // build2 builds the document of version 2 about everything, in JSON.
 func (h *Handler) build2(services []*service) ([]byte, error) {
 	containers := make([]common.RouteContainer, len(services))
-	served := map[schema.GroupVersion]bool{{Version: "v1"}: true}
 	for i, s := range services {
 		containers[i] = s
-		served[s.gv] = true
 	}
+	schemas := h.schemas("#/definitions/", services...)
 	doc, err := builder.BuildOpenAPISpecFromRoutes(containers, &common.Config{
 		ProtocolList:    []string{"https"},
 		Info:            h.info(),
 		CommonResponses: map[int]spec.Response{http.StatusUnauthorized: {ResponseProps: spec.ResponseProps{Description: unauthorized}}},
 		GetDefinitions: func(common.ReferenceCallback) map[string]common.OpenAPIDefinition {
-			return pruned(h.definitions(reference("#/definitions/"), services))
+			return pruned(schemas.defs)
 		},
-		GetDefinitionName:              h.namer(services, func(gv schema.GroupVersion) bool { return served[gv] }),
+		GetDefinitionName:              h.namer(schemas, func(schema.GroupVersion) bool { return true }),
 		GetOperationIDAndTagsFromRoute: identify,
 		SecurityDefinitions: &spec.SecurityDefinitions{bearer: {SecuritySchemeProps: spec.SecuritySchemeProps{
 			Type: "apiKey", Name: "authorization", In: "header", Description: bearerDoc,

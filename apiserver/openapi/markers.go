@@ -18,7 +18,6 @@ type markers map[string]*typeMarkers
 
 // typeMarkers are those of one type.
 type typeMarkers struct {
-	doc      string
 	facts    facts
 	fields   map[string]facts // by name in JSON
 	enum     []string
@@ -32,6 +31,7 @@ type facts struct {
 	listType, mapType string
 	listMapKeys       []any
 	defaultValue      any
+	doc               string // where SwaggerDoc does not say so
 }
 
 // readMarkers returns the content of markers.txt.
@@ -64,11 +64,7 @@ func parseMarkers(text string) (markers, error) {
 		case "package":
 			path = subject
 		case "type":
-			t := of(subject)
-			said, doc, ok := strings.Cut(said, "doc=") // to the end of the line
-			if t.facts, err = parseFacts(said); ok && err == nil {
-				t.doc, err = strconv.Unquote(doc)
-			}
+			of(subject).facts, err = parseFacts(said)
 		case "field":
 			name, field, _ := strings.Cut(subject, ".")
 			t := of(name)
@@ -114,9 +110,9 @@ func (t *typeMarkers) enumText() string {
 	var b strings.Builder
 	b.WriteString("Possible enum values:")
 	for i, v := range t.enum {
-		fmt.Fprintf(&b, "\n - `%q` %s", v, t.enumDocs[i])
+		b.WriteString(strings.TrimRight(fmt.Sprintf("\n - `%q` %s", v, t.enumDocs[i]), " "))
 	}
-	return strings.TrimRight(b.String(), " ")
+	return b.String()
 }
 
 func parseFacts(text string) (facts, error) {
@@ -124,6 +120,11 @@ func parseFacts(text string) (facts, error) {
 	for text != "" {
 		if value, ok := strings.CutPrefix(text, "default="); ok { // to the end of the line
 			return f, json.Unmarshal([]byte(value), &f.defaultValue)
+		}
+		if quoted, ok := strings.CutPrefix(text, "doc="); ok { // likewise
+			doc, err := strconv.Unquote(quoted)
+			f.doc = doc
+			return f, err
 		}
 		var word string
 		word, text, _ = strings.Cut(text, " ")

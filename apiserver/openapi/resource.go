@@ -82,11 +82,12 @@ func stored(r *registry.Resource) []*route {
 	res.create()
 	res.update()
 	deleted := goModel[metav1.Status]()
-	if r.Kind.ReturnDeleted {
+	namespaces := r.GVR.GroupResource() == schema.GroupResource{Resource: "namespaces"}
+	if r.Kind.ReturnDeleted && !namespaces { // of which Kubernetes does not tell
 		deleted = res.body
 	}
 	res.remove(deleted)
-	if r.GVR.GroupResource() != (schema.GroupResource{Resource: "namespaces"}) {
+	if !namespaces {
 		res.removeAll()
 	}
 	res.watch()

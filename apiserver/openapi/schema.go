@@ -1,8 +1,10 @@
 package openapi
 
 import (
+	"cmp"
 	"encoding"
 	"encoding/json"
+	"maps"
 	"reflect"
 	"strings"
 	"time"
@@ -29,12 +31,16 @@ type (
 type schemas struct {
 	markers markers
 	ref     func(name string) spec.Ref
-	// defs are the definitions made, by the name that goes into references.
-	defs map[string]common.OpenAPIDefinition
+	// defs are the definitions made, by the name that goes into references,
+	// and types the Go types of those that have one.
+	defs  map[string]common.OpenAPIDefinition
+	types map[string]reflect.Type
 }
 
 func newSchemas(ref func(string) spec.Ref) *schemas {
-	return &schemas{markers: readMarkers(), ref: ref, defs: map[string]common.OpenAPIDefinition{}}
+	return &schemas{
+		markers: readMarkers(), ref: ref, defs: map[string]common.OpenAPIDefinition{}, types: map[string]reflect.Type{},
+	}
 }
 
 // nameOf is what a type is called in the definitions.
@@ -56,10 +62,10 @@ func friendly(name string) string {
 // add makes the definition of a struct type and of all that it refers to.
 func (s *schemas) add(t reflect.Type) {
 	name := nameOf(t)
-	if _, ok := s.defs[name]; ok {
+	if _, ok := s.types[name]; ok {
 		return
 	}
-	s.defs[name] = common.OpenAPIDefinition{} // so that recursion ends
+	s.types[name] = t // known from here on, so that recursion ends
 	d := &definer{schemas: s}
 	out := d.define(t)
 	s.defs[name] = common.OpenAPIDefinition{Schema: out, Dependencies: d.dependencies}
@@ -70,7 +76,12 @@ func (s *schemas) addFree(gvk schema.GroupVersionKind, of *spec.Schema) {
 	if of == nil {
 		of = &spec.Schema{SchemaProps: spec.SchemaProps{Type: spec.StringOrArray{"object"}}}
 		of.AddExtension("x-kubernetes-preserve-unknown-fields", true)
+	} else {
+		shallow := *of
+		shallow.Extensions = maps.Clone(of.Extensions)
+		of = &shallow
 	}
+	of.AddExtension(extensionGVK, []any{gvkMap(gvk)})
 	s.defs[freeName(gvk)] = common.OpenAPIDefinition{Schema: *of}
 }
 
@@ -96,8 +107,8 @@ func (d *definer) define(t reflect.Type) spec.Schema {
 		docs = v.SwaggerDoc()
 	}
 	out := spec.Schema{SchemaProps: spec.SchemaProps{Description: docs[""]}}
-	if said.doc != "" {
-		out.Description = said.doc
+	if said.facts.doc != "" {
+		out.Description = said.facts.doc
 	}
 	if v, ok := zero.(describedSimply); ok {
 		out.Type, out.Format = v.OpenAPISchemaType(), v.OpenAPISchemaFormat()
@@ -151,7 +162,7 @@ func (d *definer) members(out *spec.Schema, t reflect.Type) {
 			out.Properties = map[string]spec.Schema{}
 		}
 		p := d.property(f.Type, strings.Contains(options, "string"))
-		p.Description = docs[name]
+		p.Description = cmp.Or(fact.doc, docs[name])
 		p.Default = d.defaultOf(fact, f.Type, omitempty)
 		if e := d.enum(f.Type); e != nil {
 			p.Description = strings.TrimSpace(p.Description + "\n\n" + e.enumText())

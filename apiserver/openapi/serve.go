@@ -106,9 +106,14 @@ func write(w http.ResponseWriter, r *http.Request, d *document, as encoded, cont
 
 // takesGzip reports whether the client reads gzip.
 func takesGzip(r *http.Request) bool {
-	for _, clause := range goautoneg.ParseAccept(r.Header.Get("Accept-Encoding")) {
-		if clause.Type == "gzip" {
-			return clause.Q > 0
+	for _, field := range r.Header.Values("Accept-Encoding") {
+		for clause := range strings.SplitSeq(field, ",") {
+			name, weight, _ := strings.Cut(clause, ";")
+			if strings.TrimSpace(name) == "gzip" {
+				q, weighed := strings.CutPrefix(strings.TrimSpace(weight), "q=")
+				value, err := strconv.ParseFloat(q, 64)
+				return !weighed || err == nil && value > 0
+			}
 		}
 	}
 	return false

@@ -51,6 +51,7 @@ func run(out string) error {
 			return fmt.Errorf("%s: %w", path, err)
 		}
 	}
+	s.resolveConstants()
 	if len(s.packages) == 0 {
 		return errors.New("no packages found")
 	}
@@ -65,6 +66,16 @@ func run(out string) error {
 type scanner struct {
 	packages []*pkg
 	consts   map[string]string // quoted values by path.Name
+	aliases  []constant        // constants that are others
+}
+
+// constant is one that may be a value of an enumeration.
+type constant struct {
+	pkg  *pkg
+	name string
+	of   *ast.Ident // its type, or nil
+	doc  *ast.CommentGroup
+	like string // the constant that it is equal to
 }
 
 type pkg struct {
@@ -72,13 +83,15 @@ type pkg struct {
 	types []*ast.TypeSpec
 	docs  map[*ast.TypeSpec][]string
 	enums map[string][]enumValue
+	// swagger is what the SwaggerDoc methods return, by type.
+	swagger map[string]map[string]string
 }
 
 type enumValue struct{ value, doc string }
 
 // parse reads the types and constants of a package.
 func (s *scanner) parse(path, dir string) error {
-	p := &pkg{path: path, docs: map[*ast.TypeSpec][]string{}, enums: map[string][]enumValue{}}
+	p := &pkg{path: path, docs: map[*ast.TypeSpec][]string{}, enums: map[string][]enumValue{}, swagger: map[string]map[string]string{}}
 	names, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil {
 		return err
@@ -108,7 +121,9 @@ func (s *scanner) parse(path, dir string) error {
 					p.docs[spec] = lines(doc)
 				case *ast.ValueSpec:
 					if g.Tok == token.CONST {
-						s.constant(p, g, spec)
+						s.constant(p, f, g, spec)
+					} else {
+						p.swaggerDoc(spec)
 					}
 				}
 			}
@@ -118,7 +133,37 @@ func (s *scanner) parse(path, dir string) error {
 	return nil
 }
 
-func (s *scanner) constant(p *pkg, g *ast.GenDecl, spec *ast.ValueSpec) {
+// swaggerDoc reads what a SwaggerDoc method returns.
+func (p *pkg) swaggerDoc(spec *ast.ValueSpec) {
+	name, ok := strings.CutPrefix(spec.Names[0].Name, "map_")
+	if !ok || len(spec.Values) != 1 {
+		return
+	}
+	lit, ok := spec.Values[0].(*ast.CompositeLit)
+	if !ok {
+		return
+	}
+	docs := map[string]string{}
+	for _, e := range lit.Elts {
+		kv, ok := e.(*ast.KeyValueExpr)
+		if !ok {
+			continue
+		}
+		docs[unquoted(kv.Key)] = unquoted(kv.Value)
+	}
+	p.swagger[name] = docs
+}
+
+func unquoted(e ast.Expr) string {
+	if lit, ok := e.(*ast.BasicLit); ok {
+		if text, err := strconv.Unquote(lit.Value); err == nil {
+			return text
+		}
+	}
+	return ""
+}
+
+func (s *scanner) constant(p *pkg, f *ast.File, g *ast.GenDecl, spec *ast.ValueSpec) {
 	doc := spec.Doc
 	if doc == nil && len(g.Specs) == 1 {
 		doc = g.Doc
@@ -135,28 +180,55 @@ func (s *scanner) constant(p *pkg, g *ast.GenDecl, spec *ast.ValueSpec) {
 			}
 			expr = call.Args[0]
 		}
-		lit, ok := expr.(*ast.BasicLit)
-		if !ok || lit.Kind != token.STRING {
-			continue
-		}
-		s.consts[p.path+"."+name.Name] = lit.Value
-		if of == nil || !name.IsExported() {
-			continue
-		}
-		value, err := strconv.Unquote(lit.Value)
-		if err != nil {
-			continue
-		}
-		var text []string
-		for _, l := range lines(doc) {
-			if !strings.HasPrefix(l, "+") {
-				text = append(text, l)
+		c := constant{pkg: p, name: name.Name, of: of, doc: doc}
+		switch expr := expr.(type) {
+		case *ast.BasicLit:
+			if expr.Kind == token.STRING {
+				s.consts[p.path+"."+name.Name] = expr.Value
+				s.value(c)
+			}
+		case *ast.Ident:
+			c.like = p.path + "." + expr.Name
+			s.aliases = append(s.aliases, c)
+		case *ast.SelectorExpr:
+			if from, ok := expr.X.(*ast.Ident); ok {
+				c.like = imported(f, from.Name) + "." + expr.Sel.Name
+				s.aliases = append(s.aliases, c)
 			}
 		}
-		said := strings.TrimSpace(strings.Join(text, " "))
-		said = strings.TrimSpace(strings.TrimPrefix(said, name.Name))
-		p.enums[of.Name] = append(p.enums[of.Name], enumValue{value, strings.Join(strings.Fields(said), " ")})
 	}
+}
+
+// imported is the path of the package that a file calls name.
+func imported(f *ast.File, name string) string {
+	for _, i := range f.Imports {
+		path := unquoted(i.Path)
+		if i.Name != nil && i.Name.Name == name || i.Name == nil && filepath.Base(path) == name {
+			return path
+		}
+	}
+	return ""
+}
+
+// resolveConstants gives values to the constants that are others.
+func (s *scanner) resolveConstants() {
+	for _, c := range s.aliases {
+		if value, ok := s.consts[c.like]; ok {
+			s.consts[c.pkg.path+"."+c.name] = value
+			s.value(c)
+		}
+	}
+}
+
+// value notes a constant as a value of the enumeration that its type may be.
+func (s *scanner) value(c constant) {
+	value, err := strconv.Unquote(s.consts[c.pkg.path+"."+c.name])
+	if c.of == nil || !ast.IsExported(c.name) || err != nil {
+		return
+	}
+	said := strings.TrimSpace(strings.Join(lines(c.doc), " "))
+	said = strings.TrimSpace(strings.TrimPrefix(said, c.name))
+	c.pkg.enums[c.of.Name] = append(c.pkg.enums[c.of.Name], enumValue{value, strings.Join(strings.Fields(said), " ")})
 }
 
 // lines are those of a comment, without its slashes.
@@ -217,8 +289,9 @@ func (s *scanner) writeStruct(b *bytes.Buffer, p *pkg, t *ast.TypeSpec, of *ast.
 	if _, ok := m["union"]; ok {
 		facts = append(facts, "union")
 	}
-	if doc := undocumented(p, t); doc {
-		facts = append(facts, "doc="+strconv.Quote(description(p.docs[t])))
+	docs := p.swagger[t.Name.Name]
+	if doc := description(p.docs[t]); t.Name.IsExported() && doc != docs[""] {
+		facts = append(facts, "doc="+strconv.Quote(doc))
 	}
 	if len(facts) > 0 {
 		fmt.Fprintf(b, "type %s %s\n", t.Name.Name, strings.Join(facts, " "))
@@ -239,21 +312,18 @@ func (s *scanner) writeStruct(b *bytes.Buffer, p *pkg, t *ast.TypeSpec, of *ast.
 		if name == "" || name == "-" {
 			continue
 		}
-		if facts := s.field(p, lines(f.Doc), tag); len(facts) > 0 {
+		facts := s.field(p, lines(f.Doc), tag)
+		if doc := description(lines(f.Doc)); doc != docs[name] && !slices.ContainsFunc(facts, hasDefault) {
+			facts = append(facts, "doc="+strconv.Quote(doc))
+		}
+		if len(facts) > 0 {
 			fmt.Fprintf(b, "field %s.%s %s\n", t.Name.Name, name, strings.Join(facts, " "))
 		}
 	}
 }
 
-// undocumented reports whether a type has no SwaggerDoc to ask.
-func undocumented(p *pkg, t *ast.TypeSpec) bool {
-	switch p.path + "." + t.Name.Name {
-	case "k8s.io/apimachinery/pkg/apis/meta/v1.Time", "k8s.io/apimachinery/pkg/apis/meta/v1.MicroTime", "k8s.io/apimachinery/pkg/apis/meta/v1.WatchEvent":
-		return true
-	}
-	return t.Name.IsExported() && (strings.HasPrefix(p.path, "k8s.io/apimachinery/pkg/api/resource") ||
-		strings.HasPrefix(p.path, "k8s.io/apimachinery/pkg/util/intstr") || strings.HasPrefix(p.path, "k8s.io/apimachinery/pkg/version"))
-}
+// hasDefault finds the fact that ends a line.
+func hasDefault(fact string) bool { return strings.HasPrefix(fact, "default=") }
 
 // field returns what a field's comment says beyond its tag.
 func (s *scanner) field(p *pkg, doc []string, tag string) []string {
