@@ -10,6 +10,10 @@ TESTS ?= ./...
 # time against real processes, run without the race detector.
 HEAVY = /examples/|/kubelet/containerd|/store/etcd
 
+# What kubectl and the clients say of themselves.
+VERSION = -X k8s.io/component-base/version.gitVersion=v1.37.2 -X k8s.io/component-base/version.gitMajor=1 \
+	-X k8s.io/component-base/version.gitMinor=37 -X k8s.io/client-go/pkg/version.gitVersion=v1.37.2
+
 .PHONY: up build test bench check clean
 
 up: build
@@ -17,7 +21,7 @@ up: build
 	bin/allinone $(ARGS)
 
 build:
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/ ./examples/allinone ./kubelet/containerd/shim/keelson-shim
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w $(VERSION)' -o bin/ ./examples/allinone ./kubelet/containerd/shim/keelson-shim
 
 test: build
 	@hack/packages gcc libc6-dev runc nftables iproute2 iptables conntrack apache2-bin busybox-static

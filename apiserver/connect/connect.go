@@ -65,3 +65,12 @@ func New(c Config) ([]registry.Virtual, error) {
 func (c *Config) pod(ctx context.Context, namespace, name string) (*corev1.Pod, error) {
 	return c.Client.CoreV1().Pods(namespace).Get(ctx, name, metav1.GetOptions{})
 }
+
+// below is the URL of a path below base.
+func below(base *url.URL, path ...string) *url.URL {
+	root := *base
+	if root.Path == "" {
+		root.Path = "/" // or JoinPath makes a relative one
+	}
+	return root.JoinPath(path...)
+}

@@ -2,16 +2,20 @@ package connect
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
+	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	"k8s.io/client-go/kubernetes/scheme"
 )
 
 // logs serves pods/log.
@@ -22,8 +26,8 @@ func (*logs) Methods() []string { return []string{http.MethodGet} }
 
 // Connect implements registry.Connecter.
 func (l *logs) Connect(ctx context.Context, namespace, name, _ string, r *http.Request) (http.Handler, error) {
-	opts := &corev1.PodLogOptions{}
-	if err := scheme.ParameterCodec.DecodeParameters(r.URL.Query(), corev1.SchemeGroupVersion, opts); err != nil {
+	opts, err := parseLogOptions(r.URL.Query())
+	if err != nil {
 		return nil, apierrors.NewBadRequest(err.Error())
 	}
 	if errs := validateLogOptions(opts); len(errs) > 0 {
@@ -45,7 +49,7 @@ func (l *logs) Connect(ctx context.Context, namespace, name, _ string, r *http.R
 	if err != nil {
 		return nil, err
 	}
-	target := base.JoinPath("containerLogs", pod.Namespace, pod.Name, container)
+	target := below(base, "containerLogs", pod.Namespace, pod.Name, container)
 	target.RawQuery = logQuery(opts).Encode()
 	request, err := http.NewRequestWithContext(r.Context(), http.MethodGet, target.String(), nil)
 	if err != nil {
@@ -90,6 +94,48 @@ func copyFlushing(w http.ResponseWriter, from io.Reader) {
 	}
 }
 
+// parseLogOptions reads the options of a request.
+func parseLogOptions(q url.Values) (*corev1.PodLogOptions, error) {
+	o := &corev1.PodLogOptions{Container: q.Get("container")}
+	var errs []error
+	flag := func(name string, into *bool) {
+		if q.Has(name) {
+			// As everywhere in the API, what is not false is true.
+			text := strings.ToLower(q.Get(name))
+			*into = text != "false" && text != "0"
+		}
+	}
+	number := func(name string, into **int64) {
+		if text := q.Get(name); text != "" {
+			n, err := strconv.ParseInt(text, 10, 64)
+			if err != nil {
+				errs = append(errs, err)
+			}
+			*into = &n
+		}
+	}
+	flag("follow", &o.Follow)
+	flag("previous", &o.Previous)
+	flag("timestamps", &o.Timestamps)
+	flag("insecureSkipTLSVerifyBackend", &o.InsecureSkipTLSVerifyBackend)
+	number("sinceSeconds", &o.SinceSeconds)
+	number("tailLines", &o.TailLines)
+	number("limitBytes", &o.LimitBytes)
+	if text := q.Get("sinceTime"); text != "" {
+		t, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			errs = append(errs, err)
+		}
+		o.SinceTime = &metav1.Time{Time: t}
+	}
+	stream := corev1.LogStreamAll
+	if text := q.Get("stream"); text != "" {
+		stream = text
+	}
+	o.Stream = &stream
+	return o, errors.Join(errs...)
+}
+
 // logQuery is what the kubelet understands of the options.
 func logQuery(o *corev1.PodLogOptions) url.Values {
 	q := url.Values{}
@@ -112,7 +158,7 @@ func logQuery(o *corev1.PodLogOptions) url.Values {
 	if o.SinceTime != nil {
 		q.Set("sinceTime", o.SinceTime.UTC().Format("2006-01-02T15:04:05.999999999Z07:00"))
 	}
-	if o.Stream != nil {
+	if o.Stream != nil && *o.Stream != corev1.LogStreamAll {
 		q.Set("stream", *o.Stream)
 	}
 	return q

@@ -131,7 +131,7 @@ func (p *nodeProxy) Connect(ctx context.Context, _, id, path string, r *http.Req
 		if err != nil {
 			return nil, err
 		}
-		target := base.JoinPath(path)
+		target := below(base, path)
 		target.RawQuery = r.URL.RawQuery
 		return forward(target, transport, r.Method), nil
 	}

@@ -57,7 +57,7 @@ func (s *streams) Connect(ctx context.Context, namespace, name, _ string, r *htt
 	if err != nil {
 		return nil, err
 	}
-	target := base.JoinPath(path...)
+	target := below(base, path...)
 	target.RawQuery = query.Encode()
 	return forward(target, transport, http.MethodPost), nil
 }
