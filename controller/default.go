@@ -2,6 +2,7 @@ package controller
 
 import (
 	"github.com/keelson-project/keelson/controller/clusterrole"
+	"github.com/keelson-project/keelson/controller/cronjob"
 	"github.com/keelson-project/keelson/controller/daemonset"
 	"github.com/keelson-project/keelson/controller/deployment"
 	"github.com/keelson-project/keelson/controller/endpoints"
@@ -26,6 +27,7 @@ import (
 func Default() []Controller {
 	return []Controller{
 		clusterrole.Controller{},
+		cronjob.Controller{},
 		daemonset.Controller{},
 		deployment.Controller{},
 		endpoints.Controller{},

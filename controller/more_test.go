@@ -191,3 +191,48 @@ func TestDaemonSet(t *testing.T) {
 		}
 	})
 }
+
+func TestCronJob(t *testing.T) {
+	bubble(t, controller.Config{}, func(w *world) {
+		w.node("n1", nil)
+		_, err := w.client.BatchV1().CronJobs("default").Create(w.Context(), &batchv1.CronJob{
+			ObjectMeta: metav1.ObjectMeta{Name: "tick"},
+			Spec: batchv1.CronJobSpec{
+				Schedule: "*/5 * * * *", ConcurrencyPolicy: batchv1.ForbidConcurrent, SuccessfulJobsHistoryLimit: ptr.To(int32(1)),
+				JobTemplate: batchv1.JobTemplateSpec{Spec: newJob(func(*batchv1.JobSpec) {}).Spec},
+			},
+		}, metav1.CreateOptions{})
+		w.check(err)
+		jobs := func() []batchv1.Job {
+			list, err := w.client.BatchV1().Jobs("default").List(w.Context(), metav1.ListOptions{})
+			w.check(err)
+			return list.Items
+		}
+		w.pass(4 * time.Minute)
+		if n := len(jobs()); n != 0 {
+			t.Errorf("%d jobs before the first time", n)
+		}
+		w.pass(2 * time.Minute)
+		first := jobs()
+		if len(first) != 1 {
+			t.Fatalf("%d jobs after the first time", len(first))
+		}
+		w.pass(5 * time.Minute)
+		if n := len(jobs()); n != 1 {
+			t.Errorf("%d jobs: one at a time", n)
+		}
+		w.end(corev1.PodSucceeded)
+		if n := len(jobs()); n != 2 {
+			t.Errorf("%d jobs: the missed one starts when the running one ends", n)
+		}
+		w.end(corev1.PodSucceeded)
+		if got := jobs(); len(got) != 1 || got[0].Name == first[0].Name {
+			t.Errorf("%d jobs, the first %s: one finished job is kept", len(got), got[0].Name)
+		}
+		cron, err := w.client.BatchV1().CronJobs("default").Get(w.Context(), "tick", metav1.GetOptions{})
+		w.check(err)
+		if len(cron.Status.Active) != 0 || cron.Status.LastScheduleTime == nil || cron.Status.LastSuccessfulTime == nil {
+			t.Errorf("status %+v", cron.Status)
+		}
+	})
+}
