@@ -83,7 +83,13 @@ func (r *Resource) track(live, obj kinds.Object, w *Write) kinds.Object {
 		before, after = clone(before), clone(after)
 		r.leaveOut(before, after, w.Subresource)
 	}
-	obj.SetManagedFields(m.UpdateNoErrors(before, after, w.Manager).(kinds.Object).GetManagedFields())
+	out, err := m.Update(before, after, w.Manager)
+	if err != nil { // such as repeated keys in a list: keep what is known
+		r.registry.log.Debug("managed fields are not tracked", "kind", r.GVK, "name", obj.GetName(), "err", err)
+		obj.SetManagedFields(live.GetManagedFields())
+		return obj
+	}
+	obj.SetManagedFields(out.(kinds.Object).GetManagedFields())
 	return obj
 }
 

@@ -28,7 +28,13 @@ func TrackScale(r *Resource, old, scale *autoscalingv1.Scale, manager string) *a
 		r.registry.log.Error("managed fields are not tracked", "kind", scaleKind, "err", err)
 		return scale
 	}
-	return m.UpdateNoErrors(old, scale, manager).(*autoscalingv1.Scale)
+	out, err := m.Update(old, scale, manager)
+	if err != nil {
+		r.registry.log.Debug("managed fields are not tracked", "kind", scaleKind, "name", scale.Name, "err", err)
+		scale.ManagedFields = old.ManagedFields
+		return scale
+	}
+	return out.(*autoscalingv1.Scale)
 }
 
 // ApplyScale merges an applied configuration into a scale.
