@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
@@ -37,6 +38,13 @@ func validatingWebhookConfiguration() *kinds.Kind {
 			if !equality.Semantic.DeepEqual(c.Webhooks, old.Webhooks) {
 				c.Generation++
 			}
+		},
+
+		Validate: func(_ context.Context, o *admissionregistrationv1.ValidatingWebhookConfiguration) field.ErrorList {
+			return validateValidating(o, nil)
+		},
+		ValidateUpdate: func(_ context.Context, o, old *admissionregistrationv1.ValidatingWebhookConfiguration) field.ErrorList {
+			return validateValidating(o, old)
 		},
 
 		Columns: webhookColumns(),
@@ -72,6 +80,13 @@ func mutatingWebhookConfiguration() *kinds.Kind {
 			if !equality.Semantic.DeepEqual(c.Webhooks, old.Webhooks) {
 				c.Generation++
 			}
+		},
+
+		Validate: func(_ context.Context, o *admissionregistrationv1.MutatingWebhookConfiguration) field.ErrorList {
+			return validateMutating(o, nil)
+		},
+		ValidateUpdate: func(_ context.Context, o, old *admissionregistrationv1.MutatingWebhookConfiguration) field.ErrorList {
+			return validateMutating(o, old)
 		},
 
 		Columns: webhookColumns(),

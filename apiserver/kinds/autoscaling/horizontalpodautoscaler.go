@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
@@ -68,6 +69,16 @@ func horizontalPodAutoscaler() *kinds.Kind {
 
 		HasStatus:           true,
 		PrepareStatusUpdate: func(_ context.Context, h, old *autoscalingv2.HorizontalPodAutoscaler) { h.Spec = old.Spec },
+
+		Validate: func(_ context.Context, o *autoscalingv2.HorizontalPodAutoscaler) field.ErrorList {
+			return validate(o, nil)
+		},
+		ValidateUpdate: func(_ context.Context, o, old *autoscalingv2.HorizontalPodAutoscaler) field.ErrorList {
+			return validate(o, old)
+		},
+		ValidateStatusUpdate: func(_ context.Context, o, _ *autoscalingv2.HorizontalPodAutoscaler) field.ErrorList {
+			return validateStatus(o)
+		},
 
 		Columns: []metav1.TableColumnDefinition{
 			column.Name(),

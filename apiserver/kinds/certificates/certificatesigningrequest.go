@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/duration"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apiserver/pkg/endpoints/request"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
@@ -24,6 +25,7 @@ func certificateSigningRequest() *kinds.Kind {
 		New:     func() *certificatesv1.CertificateSigningRequest { return &certificatesv1.CertificateSigningRequest{} },
 		NewList: func() runtime.Object { return &certificatesv1.CertificateSigningRequestList{} },
 
+		ValidName:     func(string, bool) []string { return nil },
 		PrepareCreate: prepareRequest,
 		PrepareUpdate: func(_ context.Context, csr, old *certificatesv1.CertificateSigningRequest) {
 			csr.Spec = old.Spec
@@ -43,6 +45,16 @@ func certificateSigningRequest() *kinds.Kind {
 			return fields.Set{"spec.signerName": csr.Spec.SignerName}
 		},
 		FieldNames: []string{"spec.signerName"},
+
+		Validate: func(_ context.Context, o *certificatesv1.CertificateSigningRequest) field.ErrorList {
+			return validate(o)
+		},
+		ValidateUpdate: func(_ context.Context, o, old *certificatesv1.CertificateSigningRequest) field.ErrorList {
+			return validateUpdate(o, old, change{})
+		},
+		ValidateStatusUpdate: func(_ context.Context, o, old *certificatesv1.CertificateSigningRequest) field.ErrorList {
+			return validateUpdate(o, old, change{certificate: true})
+		},
 
 		Columns: []metav1.TableColumnDefinition{
 			column.Name(),

@@ -39,6 +39,11 @@ func (e *Errors) Invalid(p *field.Path, value any, detail string) {
 // Forbidden says that a value may not be set here.
 func (e *Errors) Forbidden(p *field.Path, detail string) { e.Add(field.Forbidden(p, detail)) }
 
+// NotSupported says that a value, whatever its type, is none of those known.
+func (e *Errors) NotSupported(p *field.Path, value any, known ...string) {
+	e.Add(field.NotSupported(p, shown(value), known))
+}
+
 // Duplicate says that a value is there twice.
 func (e *Errors) Duplicate(p *field.Path, value any) { e.Add(field.Duplicate(p, shown(value))) }
 

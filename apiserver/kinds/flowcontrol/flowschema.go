@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
@@ -42,6 +43,12 @@ func flowSchema() *kinds.Kind {
 		PrepareStatusUpdate: func(_ context.Context, s, old *flowcontrolv1.FlowSchema) {
 			s.Spec = old.Spec
 			keepMeta(&s.ObjectMeta, &old.ObjectMeta)
+		},
+
+		Validate:       func(_ context.Context, o *flowcontrolv1.FlowSchema) field.ErrorList { return validateSchema(o) },
+		ValidateUpdate: func(_ context.Context, o, _ *flowcontrolv1.FlowSchema) field.ErrorList { return validateSchema(o) },
+		ValidateStatusUpdate: func(_ context.Context, o, _ *flowcontrolv1.FlowSchema) field.ErrorList {
+			return validateSchemaStatus(o)
 		},
 
 		Columns: []metav1.TableColumnDefinition{

@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
@@ -38,6 +39,16 @@ func priorityLevelConfiguration() *kinds.Kind {
 		PrepareStatusUpdate: func(_ context.Context, p, old *flowcontrolv1.PriorityLevelConfiguration) {
 			p.Spec = old.Spec
 			keepMeta(&p.ObjectMeta, &old.ObjectMeta)
+		},
+
+		Validate: func(_ context.Context, o *flowcontrolv1.PriorityLevelConfiguration) field.ErrorList {
+			return validateLevel(o)
+		},
+		ValidateUpdate: func(_ context.Context, o, _ *flowcontrolv1.PriorityLevelConfiguration) field.ErrorList {
+			return validateLevel(o)
+		},
+		ValidateStatusUpdate: func(_ context.Context, o, _ *flowcontrolv1.PriorityLevelConfiguration) field.ErrorList {
+			return validateLevelStatus(o)
 		},
 
 		Columns: []metav1.TableColumnDefinition{
