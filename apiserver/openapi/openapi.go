@@ -75,12 +75,14 @@ func (h *Handler) snapshot() (*snapshot, error) {
 	services := h.services()
 	s := &snapshot{generation: generation, v3: make(map[string]*document, len(services))}
 	index := handler3.OpenAPIV3Discovery{Paths: make(map[string]handler3.OpenAPIV3DiscoveryGroupVersion, len(services))}
-	for _, service := range services {
-		d := h.cfg.Cache.document(h.key(service), func() ([]byte, error) { return h.build3(service) }, protobuf3)
+	keys := make([]string, len(services))
+	for i, service := range services {
+		keys[i] = h.key(service)
+		d := h.cfg.Cache.document(keys[i], func() ([]byte, error) { return h.build3(service) }, protobuf3)
 		s.v3[service.root] = d
 		index.Paths[service.root] = handler3.OpenAPIV3DiscoveryGroupVersion{ServerRelativeURL: urlOf(service.root, d)}
 	}
-	s.v2 = h.cfg.Cache.document(h.key(services...), func() ([]byte, error) { return h.build2(services) }, protobuf2)
+	s.v2 = h.cfg.Cache.document(keyOfAll(keys), func() ([]byte, error) { return h.build2(services) }, protobuf2)
 	data, err := json.Marshal(index)
 	if err != nil {
 		return nil, err

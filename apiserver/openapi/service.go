@@ -5,9 +5,11 @@ import (
 	"crypto/sha512"
 	"fmt"
 	"hash"
+	"io"
 	"net/http"
 	"reflect"
 	"slices"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -105,29 +107,34 @@ func (s *service) models() []*model {
 
 // key names what a document will say, without building it: two services with
 // equal keys have equal documents.
-func (h *Handler) key(services ...*service) string {
+func (h *Handler) key(s *service) string {
 	sum := sha512.New()
-	fmt.Fprintln(sum, h.cfg.Version, len(services))
-	seen := map[reflect.Type]bool{}
-	for _, s := range services {
-		fmt.Fprintln(sum, s.root)
-		for _, r := range s.routes {
-			fmt.Fprintln(sum, r.method, r.path, r.operation, r.action, r.kind, r.consumes, r.produces, r.parameters)
+	fmt.Fprintln(sum, h.cfg.Version, s.root)
+	for _, r := range s.routes {
+		fmt.Fprintln(sum, r.method, r.path, r.operation, r.action, r.kind, r.consumes, r.produces)
+		for _, p := range r.parameters {
+			_, _ = io.WriteString(sum, p.name)
 		}
-		for _, m := range s.models() {
-			if m.goType != nil {
-				fingerprint(sum, m.goType, seen)
-				continue
-			}
-			fmt.Fprintln(sum, m.free)
-			if of := h.schemaOf(m.free); of != nil {
-				if data, err := of.MarshalJSON(); err == nil {
-					_, _ = sum.Write(data)
-				}
+	}
+	seen := map[reflect.Type]bool{}
+	for _, m := range s.models() {
+		if m.goType != nil {
+			fingerprint(sum, m.goType, seen)
+			continue
+		}
+		fmt.Fprintln(sum, m.free)
+		if of := h.schemaOf(m.free); of != nil {
+			if data, err := of.MarshalJSON(); err == nil {
+				_, _ = sum.Write(data)
 			}
 		}
 	}
 	return fmt.Sprintf("%X", sum.Sum(nil))
+}
+
+// keyOfAll is the key of the document about services with some keys.
+func keyOfAll(keys []string) string {
+	return fmt.Sprintf("%X", sha512.Sum512([]byte(strings.Join(keys, " "))))
 }
 
 // fingerprint writes what a type and those that it is made of look like.
@@ -144,10 +151,10 @@ func fingerprint(sum hash.Hash, t reflect.Type, seen map[reflect.Type]bool) {
 		return
 	}
 	seen[t] = true
-	fmt.Fprintln(sum, t.PkgPath(), t.Name())
+	_, _ = io.WriteString(sum, t.PkgPath()+"."+t.Name()+"\n")
 	for i := range t.NumField() {
 		f := t.Field(i)
-		fmt.Fprintln(sum, f.Name, f.Type, f.Tag)
+		_, _ = io.WriteString(sum, f.Name+" "+f.Type.String()+" "+string(f.Tag)+"\n")
 		if f.IsExported() {
 			fingerprint(sum, f.Type, seen)
 		}
