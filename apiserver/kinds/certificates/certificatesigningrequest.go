@@ -6,6 +6,7 @@ import (
 	"time"
 
 	certificatesv1 "k8s.io/api/certificates/v1"
+	"k8s.io/apimachinery/pkg/api/validation/path"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -25,7 +26,7 @@ func certificateSigningRequest() *kinds.Kind {
 		New:     func() *certificatesv1.CertificateSigningRequest { return &certificatesv1.CertificateSigningRequest{} },
 		NewList: func() runtime.Object { return &certificatesv1.CertificateSigningRequestList{} },
 
-		ValidName:     func(string, bool) []string { return nil },
+		ValidName:     path.ValidatePathSegmentName,
 		PrepareCreate: prepareRequest,
 		PrepareUpdate: func(_ context.Context, csr, old *certificatesv1.CertificateSigningRequest) {
 			csr.Spec = old.Spec

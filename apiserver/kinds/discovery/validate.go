@@ -74,7 +74,7 @@ func endpoints(e *check.Errors, p *field.Path, s *discoveryv1.EndpointSlice) {
 		ep, at := &s.Endpoints[i], p.Index(i)
 		addresses := at.Child("addresses")
 		if n := len(ep.Addresses); n == 0 {
-			e.Required(addresses, "must contain at least 1 address")
+			e.Required(addresses, "")
 		} else if n > mostAddresses {
 			e.Add(field.TooMany(addresses, n, mostAddresses))
 		}

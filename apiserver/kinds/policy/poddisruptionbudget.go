@@ -5,6 +5,7 @@ import (
 
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/validation/path"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -18,6 +19,7 @@ func podDisruptionBudget() *kinds.Kind {
 		GVK:        gvk("PodDisruptionBudget"),
 		Names:      kinds.Names{Resource: "poddisruptionbudgets", Singular: "poddisruptionbudget", ShortNames: []string{"pdb"}},
 		Namespaced: true,
+		ValidName:  path.ValidatePathSegmentName,
 		New:        func() *policyv1.PodDisruptionBudget { return &policyv1.PodDisruptionBudget{} },
 		NewList:    func() runtime.Object { return &policyv1.PodDisruptionBudgetList{} },
 

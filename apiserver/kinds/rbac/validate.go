@@ -22,7 +22,7 @@ func rules(e *check.Errors, list []rbacv1.PolicyRule, in scope) {
 	for i := range list {
 		r, p := &list[i], field.NewPath("rules").Index(i)
 		if len(r.Verbs) == 0 {
-			e.Required(p.Child("verbs"), "verbs must contain at least one value")
+			e.Required(p.Child("verbs"), "")
 		}
 		if len(r.NonResourceURLs) > 0 {
 			at := p.Child("nonResourceURLs")
