@@ -55,13 +55,7 @@ func (p *paths) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "":
 		p.serveIndex(w)
 	case "api", "apis":
-		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			w.WriteHeader(http.StatusMethodNotAllowed)
-			return
-		}
-		if !p.current().Serve(w, r, p.s.codec, p.s.cfg.Advertise.String()) {
-			plainNotFound(w)
-		}
+		p.serveDiscovery(w, r, path)
 	case "livez", "readyz", "healthz":
 		p.s.serveHealth(w, r, first)
 	case "openapi":
@@ -71,6 +65,27 @@ func (p *paths) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		plainNotFound(w)
 	default:
+		plainNotFound(w)
+	}
+}
+
+// serveDiscovery answers below /api and /apis. Lists of resources can only be
+// got; the shorter paths do not care for the method.
+func (p *paths) serveDiscovery(w http.ResponseWriter, r *http.Request, path string) {
+	c := p.current()
+	parts := strings.Split(strings.Trim(path, "/"), "/")
+	version := (parts[0] == "api" && len(parts) == 2) || (parts[0] == "apis" && len(parts) == 3)
+	if version && r.Method != http.MethodGet {
+		gv := schema.GroupVersion{Version: parts[len(parts)-1]}
+		if len(parts) == 3 {
+			gv.Group = parts[1]
+		}
+		if c.Has(gv) {
+			p.s.endpoint.NotAllowed(w, r)
+			return
+		}
+	}
+	if !c.Serve(w, r, p.s.codec, p.s.cfg.Advertise.String()) {
 		plainNotFound(w)
 	}
 }

@@ -63,6 +63,9 @@ func New(all []Resource) *Catalog {
 				TypeMeta:     metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"},
 				GroupVersion: r.GV.String(), APIResources: []metav1.APIResource{},
 			}
+			if r.GV.Group == "" {
+				l.APIVersion = "" // as it was when there was but one
+			}
 			c.lists[r.GV] = l
 		}
 		l.APIResources = append(l.APIResources, r.legacy())
@@ -130,7 +133,8 @@ func groupOf(name string, versions []string, all []Resource) apidiscoveryv2.APIG
 			if r.GV.Group != name || r.GV.Version != v {
 				continue
 			}
-			kind := &metav1.GroupVersionKind{Group: r.Group, Version: r.Version, Kind: r.Kind}
+			own := r.legacy() // group and version left out where they are the parent's
+			kind := &metav1.GroupVersionKind{Group: own.Group, Version: own.Version, Kind: r.Kind}
 			parent, sub, isSub := strings.Cut(r.Name, "/")
 			if !isSub {
 				out.Resources = append(out.Resources, apidiscoveryv2.APIResourceDiscovery{

@@ -19,6 +19,9 @@ import (
 	"github.com/keelson-project/keelson/apiserver/codec"
 )
 
+// Has reports whether a group and version is served.
+func (c *Catalog) Has(gv schema.GroupVersion) bool { return c.lists[gv] != nil }
+
 // Serve answers for /api, /apis and what is directly below, if path is such
 // and found; otherwise it returns false. Address is what clients reach the
 // server by, for /api.
@@ -62,8 +65,9 @@ func (c *Catalog) Serve(w http.ResponseWriter, r *http.Request, enc *codec.Codec
 	if err != nil {
 		out = codec.Output{Media: codec.JSON}
 	}
-	if v, ok := obj.(*metav1.APIVersions); ok && out.Media == codec.Protobuf {
-		v.APIVersion = "v1"
+	if out.Media == codec.Protobuf && obj.GetObjectKind().GroupVersionKind().Version == "" {
+		obj = obj.DeepCopyObject()
+		obj.GetObjectKind().SetGroupVersionKind(schema.GroupVersionKind{Version: "v1", Kind: obj.GetObjectKind().GroupVersionKind().Kind})
 	}
 	write(w, enc, obj, out, out.Media.String())
 	return true

@@ -219,6 +219,9 @@ func (h *Handler) servePart(w http.ResponseWriter, r *request) error {
 	return notAllowed()
 }
 
+// NotAllowed answers that a path does not know the method.
+func (h *Handler) NotAllowed(w http.ResponseWriter, r *http.Request) { h.Error(w, r, notAllowed()) }
+
 func notAllowed() error {
 	return &apierrors.StatusError{ErrStatus: metav1.Status{
 		Status: metav1.StatusFailure, Code: http.StatusMethodNotAllowed, Reason: metav1.StatusReasonMethodNotAllowed,

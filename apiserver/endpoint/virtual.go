@@ -14,6 +14,7 @@ import (
 
 	"github.com/keelson-project/keelson/apiserver/admission"
 	"github.com/keelson-project/keelson/apiserver/codec"
+	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/registry"
 )
 
@@ -116,6 +117,10 @@ func (h *Handler) virtualCreate(w http.ResponseWriter, r *request, v *registry.V
 			return apierrors.NewBadRequest("the namespace of the provided object does not match the namespace sent on the request")
 		}
 		m.SetNamespace(r.namespace)
+	}
+	if o, ok := obj.(kinds.Object); ok {
+		o.SetManagedFields(nil)
+		h.Registry.TrackNew(v.Kind, v.Subresource, o, registry.ManagerName(opts.FieldManager, r.UserAgent()))
 	}
 	admit := func(ctx context.Context, obj runtime.Object) error {
 		return h.admit(ctx, r, v, admission.Create, obj, opts, len(opts.DryRun) > 0)

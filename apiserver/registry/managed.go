@@ -124,6 +124,23 @@ func clone(obj kinds.Object) kinds.Object {
 	return c.Interface().(kinds.Object)
 }
 
+// TrackNew writes down in a new object of a computed resource what the one who
+// sends it owns, if the kind's fields are known.
+func (r *Registry) TrackNew(gvk schema.GroupVersionKind, subresource string, obj kinds.Object, manager string) {
+	empty := clone(obj)
+	reflect.ValueOf(empty).Elem().SetZero()
+	one := single{gvk: gvk, empty: empty}
+	m, err := managedfields.NewDefaultFieldManager(r.converter, one, one, one, gvk, gvk.GroupVersion(), subresource, nil)
+	if err != nil {
+		r.log.Debug("managed fields are not tracked", "kind", gvk, "err", err)
+		return
+	}
+	obj.GetObjectKind().SetGroupVersionKind(gvk)
+	if _, err := m.Update(tag(empty, gvk), obj, manager); err != nil {
+		r.log.Debug("managed fields are not tracked", "kind", gvk, "err", err)
+	}
+}
+
 // unchanged reports whether a write changes nothing but what no manager owns.
 func unchanged(live, obj kinds.Object) bool {
 	if m := obj.GetManagedFields(); m != nil && (len(m) == 0 || !apiequality.Semantic.DeepEqual(m, live.GetManagedFields())) {

@@ -26,10 +26,10 @@ func (r *Resource) Scale(ctx context.Context, namespace, name string, opts *meta
 	if err != nil {
 		return nil, err
 	}
-	return r.scaleOf(it)
+	return r.scaleOf(it), nil
 }
 
-func (r *Resource) scaleOf(it *cache.Item) (*autoscalingv1.Scale, error) {
+func (r *Resource) scaleOf(it *cache.Item) *autoscalingv1.Scale {
 	obj := it.Object
 	s := &autoscalingv1.Scale{ObjectMeta: metav1.ObjectMeta{
 		Name: obj.GetName(), Namespace: obj.GetNamespace(), UID: obj.GetUID(),
@@ -37,12 +37,7 @@ func (r *Resource) scaleOf(it *cache.Item) (*autoscalingv1.Scale, error) {
 	}}
 	s.SetGroupVersionKind(scaleKind)
 	r.Kind.Scale.Get(obj, s)
-	entries, err := r.scaleEntries(obj).ToSubresource()
-	if err != nil {
-		return nil, apierrors.NewInternalError(err)
-	}
-	s.ManagedFields = entries
-	return s, nil
+	return s
 }
 
 // scaleEntries maps managed fields between an object and its scale.
@@ -67,13 +62,14 @@ func (r *Resource) UpdateScale(ctx context.Context, w Write, f Scaler) (*autosca
 	if err != nil {
 		return nil, err
 	}
-	return r.scaleOf(it)
+	return r.scaleOf(it), nil
 }
 
 func (r *Resource) rescale(ctx context.Context, shown kinds.Object, w Write, f Scaler) (kinds.Object, error) {
-	old, err := r.scaleOf(cache.NewItem(r.hub, "", nil, shown.DeepCopyObject().(kinds.Object), 0))
-	if err != nil {
-		return nil, err
+	old := r.scaleOf(cache.NewItem(r.hub, "", nil, shown.DeepCopyObject().(kinds.Object), 0))
+	var err error
+	if old.ManagedFields, err = r.scaleEntries(shown).ToSubresource(); err != nil {
+		return nil, apierrors.NewInternalError(err)
 	}
 	scale, err := f(ctx, old.DeepCopy())
 	if err != nil {

@@ -15,7 +15,7 @@ func (r *Resource) scaleManager() (*managedfields.FieldManager, error) {
 	v, _ := r.managers.LoadOrStore("scale", &lazyManager{})
 	l := v.(*lazyManager)
 	l.once.Do(func() {
-		c := scaleConverter{}
+		c := single{gvk: scaleKind, empty: &autoscalingv1.Scale{}}
 		l.manager, l.err = managedfields.NewDefaultFieldManager(r.registry.converter, c, c, c, scaleKind, scaleKind.GroupVersion(), "scale", nil)
 	})
 	return l.manager, l.err
@@ -47,45 +47,46 @@ func (r *Resource) ApplyScale(old *autoscalingv1.Scale, config *unstructured.Uns
 	if err != nil {
 		return nil, err
 	}
-	obj, err := scaleConverter{}.ConvertToVersion(out, scaleKind.GroupVersion())
+	obj, err := single{gvk: scaleKind, empty: &autoscalingv1.Scale{}}.ConvertToVersion(out, scaleKind.GroupVersion())
 	if err != nil {
 		return nil, err
 	}
 	return obj.(*autoscalingv1.Scale), nil
 }
 
-// scaleConverter knows the one version of scales.
-type scaleConverter struct{}
+// single converts between the one version that a kind has.
+type single struct {
+	gvk   schema.GroupVersionKind
+	empty runtime.Object
+}
 
 // ConvertToVersion implements runtime.ObjectConvertor.
-func (scaleConverter) ConvertToVersion(in runtime.Object, _ runtime.GroupVersioner) (runtime.Object, error) {
+func (s single) ConvertToVersion(in runtime.Object, _ runtime.GroupVersioner) (runtime.Object, error) {
 	u, ok := in.(*unstructured.Unstructured)
 	if !ok {
 		return in, nil
 	}
-	if gvk := u.GroupVersionKind(); gvk != scaleKind {
+	if gvk := u.GroupVersionKind(); gvk != s.gvk {
 		return nil, runtime.NewNotRegisteredErrForKind("keelson", gvk)
 	}
-	s := &autoscalingv1.Scale{}
-	return s, runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, s)
+	out := s.empty.DeepCopyObject()
+	return out, runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, out)
 }
 
 // Convert implements runtime.ObjectConvertor; nothing calls it.
-func (scaleConverter) Convert(in, out, _ any) error {
-	return fmt.Errorf("cannot convert %T into %T", in, out)
-}
+func (single) Convert(in, out, _ any) error { return fmt.Errorf("cannot convert %T into %T", in, out) }
 
 // ConvertFieldLabel implements runtime.ObjectConvertor.
-func (scaleConverter) ConvertFieldLabel(_ schema.GroupVersionKind, label, value string) (string, string, error) {
+func (single) ConvertFieldLabel(_ schema.GroupVersionKind, label, value string) (string, string, error) {
 	return label, value, nil
 }
 
 // Default implements runtime.ObjectDefaulter.
-func (scaleConverter) Default(runtime.Object) {}
+func (single) Default(runtime.Object) {}
 
 // New implements runtime.ObjectCreater.
-func (scaleConverter) New(schema.GroupVersionKind) (runtime.Object, error) {
-	s := &autoscalingv1.Scale{}
-	s.SetGroupVersionKind(scaleKind)
-	return s, nil
+func (s single) New(schema.GroupVersionKind) (runtime.Object, error) {
+	out := s.empty.DeepCopyObject()
+	out.GetObjectKind().SetGroupVersionKind(s.gvk)
+	return out, nil
 }

@@ -34,6 +34,9 @@ func certificateSigningRequest() *kinds.Kind {
 		},
 		UnconditionalUpdate: true,
 
+		Subresources: map[string]kinds.Part[*certificatesv1.CertificateSigningRequest]{
+			"approval": {PrepareUpdate: func(_ context.Context, csr, old *certificatesv1.CertificateSigningRequest) { PrepareApproval(csr, old) }},
+		},
 		HasStatus: true,
 		PrepareStatusUpdate: func(_ context.Context, csr, old *certificatesv1.CertificateSigningRequest) {
 			csr.Spec = old.Spec
