@@ -113,7 +113,7 @@ func (c *Cluster) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := c.stage(ctx, part{"controllers", controllers}, part{"scheduler", sched}); err != nil {
+	if err := c.stage(ctx, part{"controller manager", controllers}, part{"scheduler", sched}); err != nil {
 		return err
 	}
 	var nodes []part

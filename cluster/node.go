@@ -25,7 +25,7 @@ import (
 func (c *Cluster) node(n *Node) ([]part, error) {
 	o := &c.options
 	config := kubelet.Config{
-		Client: c.client, NodeName: n.Name, Runtime: n.Runtime, RootDir: n.RootDir,
+		Client: c.client, NodeName: n.Name, Runtime: n.Runtime, RootDir: n.RootDir, CgroupRoot: n.CgroupRoot,
 		ClusterDomain: o.ClusterDomain, NodeIPs: n.IPs, Capacity: n.Capacity, Labels: n.Labels, Taints: n.Taints, ImageGC: n.ImageGC, Logger: o.Logger,
 	}
 	if n.Network != nil {

@@ -73,6 +73,8 @@ type Node struct {
 	Proxy proxy.Backend
 	// RootDir is where pods' files are; empty for a simulated node.
 	RootDir string
+	// CgroupRoot is the cgroup that pods are below; see kubelet.Config.
+	CgroupRoot string
 	// IPs are the node's addresses, the primary one first.
 	IPs []netip.Addr
 	// Listener, if set, is where the kubelet serves by TLS, and where the

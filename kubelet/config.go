@@ -38,6 +38,11 @@ type Config struct {
 	// LogDir keeps the pods' log files; default RootDir/logs.
 	LogDir string
 
+	// CgroupRoot is the cgroup that the pods' cgroups are below, such as
+	// "/node-1"; default is the root of the hierarchy. Nodes that share a
+	// machine need different ones.
+	CgroupRoot string
+
 	// ClusterDNS are the name servers of pods with dnsPolicy ClusterFirst.
 	ClusterDNS []string
 	// ClusterDomain is the cluster's domain; default "cluster.local".

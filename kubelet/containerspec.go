@@ -33,7 +33,7 @@ func (k *Kubelet) sandboxSpec(pod *corev1.Pod, attempt uint32) (SandboxSpec, err
 	if k.simulated() {
 		spec.CgroupParent = ""
 	} else {
-		spec.CgroupParent = podCgroup(pod).Path()
+		spec.CgroupParent = k.cgroups.Path(podCgroup(pod))
 	}
 	if sc := pod.Spec.SecurityContext; sc != nil && len(sc.Sysctls) > 0 {
 		spec.Sysctls = make(map[string]string)

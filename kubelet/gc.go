@@ -2,6 +2,7 @@ package kubelet
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -180,9 +181,9 @@ func (k *Kubelet) collectImagesOnce(ctx context.Context, used map[string]time.Ti
 			}
 		}
 	}
-	disk, err := diskUsage(k.cfg.RootDir)
+	disk, err := diskUsage(existing(k.cfg.RootDir))
 	if err != nil {
-		return err
+		return fmt.Errorf("measuring the disk of %s: %w", k.cfg.RootDir, err)
 	}
 	for _, image := range unusedImages(images, inUse, used, now, k.cfg.ImageGC.MinAge) {
 		if disk.usedPercent < k.cfg.ImageGC.HighPercent {

@@ -122,7 +122,7 @@ func (k *Kubelet) Run(ctx context.Context) error {
 	k.pods = k.podFeed()
 	k.objects = &objects{k: k, by: make(map[objectKey]*watchedObject)}
 	if !k.simulated() {
-		k.cgroups = cgroup.New("/sys/fs/cgroup")
+		k.cgroups = cgroup.New(cgroup.Mount, k.cfg.CgroupRoot)
 		k.services = k.serviceFeed()
 	}
 

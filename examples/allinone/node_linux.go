@@ -12,6 +12,7 @@ import (
 
 	"github.com/keelson-project/keelson/cluster"
 	"github.com/keelson-project/keelson/internal/imagebuild"
+	"github.com/keelson-project/keelson/kubelet/cgroup"
 	"github.com/keelson-project/keelson/kubelet/containerd"
 	"github.com/keelson-project/keelson/netplugin"
 	"github.com/keelson-project/keelson/netplugin/bridge"
@@ -45,7 +46,8 @@ func openNode(ctx context.Context, o options, logger *slog.Logger, undo *cleanup
 	if err != nil {
 		return nil, err
 	}
-	undo.add(func() error { return errors.Join(removeAll(rt), rt.Close(), removeState(o.dataDir)) })
+	cgroups := cgroup.New(cgroup.Mount, filepath.Base(state))
+	undo.add(func() error { return errors.Join(removeAll(rt), rt.Close(), cgroups.RemoveAll(), removeState(o.dataDir)) })
 	n := &node{advertise: lastAddr(o.podCIDR)}
 	if n.image, err = importSelf(ctx, rt); err != nil {
 		return nil, err
@@ -80,7 +82,7 @@ func openNode(ctx context.Context, o options, logger *slog.Logger, undo *cleanup
 	undo.add(func() error { return ignoreClosed(listener.Close()) })
 	n.node = cluster.Node{
 		Name: o.nodeName, Runtime: rt, Proxy: backend, IPs: []netip.Addr{ip}, Listener: listener,
-		RootDir: filepath.Join(o.dataDir, "kubelet"),
+		RootDir: filepath.Join(o.dataDir, "kubelet"), CgroupRoot: "/" + filepath.Base(state),
 		Network: func(cidrs []netip.Prefix) (netplugin.Plugin, error) {
 			b, err := bridge.New(bridge.Config{
 				PodCIDRs: cidrs, ClusterCIDRs: []netip.Prefix{o.podCIDR}, StateDir: filepath.Join(o.dataDir, "network"), Logger: logger,

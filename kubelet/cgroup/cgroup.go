@@ -13,7 +13,10 @@ const (
 	minQuota  = 1_000
 )
 
-// Root is the cgroup that holds those of all pods.
+// Mount is where the kernel's interface is on most machines.
+const Mount = "/sys/fs/cgroup"
+
+// Root is the cgroup, below the manager's parent, that holds those of all pods.
 const Root = "/kubepods"
 
 // Pod is a pod's cgroup with its limits.
@@ -29,7 +32,7 @@ type Pod struct {
 	Memory int64
 }
 
-// Path is the cgroup's path from the root of the hierarchy.
+// Path is the cgroup's path from the manager's parent.
 func (p Pod) Path() string {
 	if p.Class == "guaranteed" {
 		return path.Join(Root, "pod"+p.UID)

@@ -53,7 +53,7 @@ func TestUnified(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	m := cgroup.New(root)
+	m := cgroup.New(root, "")
 	if err := m.Make(pod); err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestPruneAndRemove(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	m := cgroup.New(root)
+	m := cgroup.New(root, "")
 	if err := m.Prune(func(uid string) bool { return uid == "keep" }); err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -12,16 +13,20 @@ import (
 
 // Manager makes cgroups below a mount of the kernel's interface.
 type Manager struct {
-	root    string
-	unified bool
+	root, parent string
+	unified      bool
 }
 
 // New returns a Manager for the interface mounted at root, /sys/fs/cgroup on
-// most machines. It finds out the version by looking.
-func New(root string) *Manager {
+// most machines. It finds out the version by looking. All that it makes is
+// below the cgroup parent; empty means the root of the hierarchy.
+func New(root, parent string) *Manager {
 	_, err := os.Stat(filepath.Join(root, "cgroup.controllers"))
-	return &Manager{root: root, unified: err == nil}
+	return &Manager{root: root, parent: path.Join("/", parent), unified: err == nil}
 }
+
+// Path is the path of a pod's cgroup from the root of the hierarchy.
+func (m *Manager) Path(p Pod) string { return path.Join(m.parent, p.Path()) }
 
 // controllers are those that pods are limited by; v1 has a hierarchy for each.
 func controllers() []string {
@@ -40,18 +45,18 @@ func (m *Manager) Make(p Pod) error {
 			continue // the kernel does not have it, or two controllers share one
 		}
 		seen[base] = true
-		dir := filepath.Join(base, p.Path())
+		dir := filepath.Join(base, m.Path(p))
 		if err := makeV1(base, dir); err != nil {
 			return fmt.Errorf("make cgroup: %w", err)
 		}
 	}
 	limits := []struct{ file, value string }{
-		{"cpu/" + p.Path() + "/cpu.shares", strconv.FormatUint(max(p.Shares, MinShares), 10)},
-		{"cpu/" + p.Path() + "/cpu.cfs_period_us", strconv.Itoa(Period)},
-		{"cpu/" + p.Path() + "/cpu.cfs_quota_us", orUnlimited(p.Quota, "-1")},
+		{"cpu/" + m.Path(p) + "/cpu.shares", strconv.FormatUint(max(p.Shares, MinShares), 10)},
+		{"cpu/" + m.Path(p) + "/cpu.cfs_period_us", strconv.Itoa(Period)},
+		{"cpu/" + m.Path(p) + "/cpu.cfs_quota_us", orUnlimited(p.Quota, "-1")},
 	}
 	if p.Memory > 0 {
-		limits = append(limits, struct{ file, value string }{"memory/" + p.Path() + "/memory.limit_in_bytes", strconv.FormatInt(p.Memory, 10)})
+		limits = append(limits, struct{ file, value string }{"memory/" + m.Path(p) + "/memory.limit_in_bytes", strconv.FormatInt(p.Memory, 10)})
 	}
 	for _, l := range limits {
 		if err := m.write(l.file, l.value); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -95,7 +100,7 @@ func makeV1(base, dir string) error {
 // makeUnified makes a pod's cgroup on version 2.
 func (m *Manager) makeUnified(p Pod) error {
 	at := m.root
-	for _, name := range strings.Split(strings.Trim(p.Path(), "/"), "/") {
+	for _, name := range strings.Split(strings.Trim(m.Path(p), "/"), "/") {
 		if err := enable(at); err != nil {
 			return fmt.Errorf("make cgroup: %w", err)
 		}
@@ -116,7 +121,7 @@ func (m *Manager) makeUnified(p Pod) error {
 		{"cpu.max", orUnlimited(p.Quota, "max") + " " + strconv.Itoa(Period)},
 		{"memory.max", memory},
 	} {
-		if err := m.write(p.Path()+"/"+l.file, l.value); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := m.write(m.Path(p)+"/"+l.file, l.value); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("limit cgroup: %w", err)
 		}
 	}
@@ -150,6 +155,20 @@ func (m *Manager) write(file, value string) error {
 
 // Remove removes a pod's cgroup and what containers have left in it.
 func (m *Manager) Remove(p Pod) error {
+	return m.remove(m.Path(p))
+}
+
+// RemoveAll removes everything below the parent, and the parent itself if it is
+// not the root. It is for when no pod is left.
+func (m *Manager) RemoveAll() error {
+	if err := m.remove(path.Join(m.parent, Root)); err != nil || m.parent == "/" {
+		return err
+	}
+	return m.remove(m.parent)
+}
+
+// remove removes a cgroup from every hierarchy.
+func (m *Manager) remove(name string) error {
 	bases := []string{m.root}
 	if !m.unified {
 		bases = bases[:0]
@@ -158,7 +177,7 @@ func (m *Manager) Remove(p Pod) error {
 		}
 	}
 	for _, base := range bases {
-		if err := removeTree(filepath.Join(base, p.Path())); err != nil {
+		if err := removeTree(filepath.Join(base, name)); err != nil {
 			return fmt.Errorf("remove cgroup: %w", err)
 		}
 	}
@@ -206,7 +225,7 @@ func (m *Manager) Prune(keep func(uid string) bool) error {
 	}
 	for _, base := range bases {
 		for _, class := range []string{"guaranteed", "burstable", "besteffort"} {
-			list, err := os.ReadDir(filepath.Dir(filepath.Join(base, Pod{Class: class}.Path())))
+			list, err := os.ReadDir(filepath.Dir(filepath.Join(base, m.Path(Pod{Class: class}))))
 			if err != nil {
 				continue // no pod of the class was ever made
 			}
