@@ -3,6 +3,7 @@ package node
 import (
 	corev1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds/check"
@@ -11,7 +12,11 @@ import (
 
 func validate(rc *nodev1.RuntimeClass) field.ErrorList {
 	e := &check.Errors{}
-	e.RequiredDNSLabel(field.NewPath("handler"), rc.Handler)
+	if p := field.NewPath("handler"); rc.Handler == "" {
+		e.Required(p, "")
+	} else {
+		e.Messages(p, rc.Handler, content.IsDNS1123Label(rc.Handler))
+	}
 	if o := rc.Overhead; o != nil {
 		e.Requirements(field.NewPath("overhead"), &corev1.ResourceRequirements{Limits: o.PodFixed}, nil, (*check.Errors).ContainerResourceName)
 	}
