@@ -30,7 +30,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case path == "openapi/v2":
 		serve(w, r, s.v2, "v2")
 	case path == "openapi/v3":
-		write(w, r, s.index, asJSON, "application/json")
+		write(w, r, s.index, asJSON, "text/plain; charset=utf-8") // as Kubernetes' aggregator calls it
 	case is3 && s.v3[below] != nil:
 		d := s.v3[below]
 		if hash := r.URL.Query().Get("hash"); hash != "" {
