@@ -47,7 +47,9 @@ func openNode(ctx context.Context, o options, logger *slog.Logger, undo *cleanup
 		return nil, err
 	}
 	cgroups := cgroup.New(cgroup.Mount, filepath.Base(state))
-	undo.add(func() error { return errors.Join(removeAll(rt), rt.Close(), cgroups.RemoveAll(), removeState(o.dataDir)) })
+	undo.add(func() error {
+		return errors.Join(removeAll(rt), rt.Close(), cgroups.RemoveAll(), removeState(o.dataDir))
+	})
 	n := &node{advertise: lastAddr(o.podCIDR)}
 	if n.image, err = importSelf(ctx, rt); err != nil {
 		return nil, err
