@@ -48,6 +48,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	defer context.AfterFunc(s.killed, cancel)()
 	select {
 	case <-s.started:
+	case <-s.stopping:
+		s.endpoint.Error(w, r, apierrors.NewServiceUnavailable("the server is shutting down"))
+		return
 	case <-ctx.Done():
 		return
 	}

@@ -51,6 +51,7 @@ type Definition[T Object] struct {
 
 	// Subresources are served like /status.
 	Subresources map[string]Part[T]
+	Resets       map[string][]string
 
 	// GetScale and SetScale, if set, serve /scale.
 	GetScale func(obj T, scale *autoscalingv1.Scale)
@@ -82,7 +83,7 @@ func (d Definition[T]) Kind() *Kind {
 		PrepareUpdate:  two(d.PrepareUpdate),
 		ValidateUpdate: validation2(d.ValidateUpdate),
 		Canonicalize:   one(d.Canonicalize),
-		CreateOnUpdate: d.CreateOnUpdate, UnconditionalUpdate: d.UnconditionalUpdate, Deprecated: d.Deprecated,
+		CreateOnUpdate: d.CreateOnUpdate, UnconditionalUpdate: d.UnconditionalUpdate, Deprecated: d.Deprecated, Resets: d.Resets,
 		TTL: get(d.TTL), ReturnDeleted: d.ReturnDeleted, DefaultPropagation: d.DefaultPropagation,
 		Fields: get(d.Fields), FieldNames: d.FieldNames,
 		Columns: d.Columns, Cells: get(d.Cells), Conditions: get(d.Conditions),

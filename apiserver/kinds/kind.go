@@ -105,6 +105,10 @@ type Kind struct {
 	// Subresources are further parts of the object with writers of their
 	// own, by name, such as "finalize"; they are served like /status.
 	Subresources map[string]*Status
+	// Resets names top-level fields that writers of the resource itself ("")
+	// or of a subresource cannot own, because their changes are taken back;
+	// besides the spec for status and the status for the rest.
+	Resets map[string][]string
 
 	// Fields returns the selectable fields besides metadata.name and
 	// metadata.namespace. FieldNames lists them; a selector that names

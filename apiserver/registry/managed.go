@@ -46,14 +46,16 @@ func (r *Resource) fieldManager(subresource string) (*managedfields.FieldManager
 // resetFields are the fields that writers cannot own because the server takes
 // their changes back.
 func (r *Resource) resetFields(subresource string) map[fieldpath.APIVersion]fieldpath.Filter {
-	if r.Kind.Status == nil {
-		return nil
+	paths := r.Kind.Resets[subresource]
+	switch {
+	case r.Kind.Status == nil:
+	case subresource == "status":
+		paths = append([]string{"spec"}, paths...)
+	case subresource == "":
+		paths = append([]string{"status"}, paths...)
 	}
-	var paths []string
-	if subresource == "status" {
-		paths = []string{"spec"}
-	} else {
-		paths = []string{"status"}
+	if len(paths) == 0 {
+		return nil
 	}
 	set := fieldpath.NewSet()
 	for _, p := range paths {

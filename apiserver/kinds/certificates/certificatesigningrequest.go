@@ -34,6 +34,7 @@ func certificateSigningRequest() *kinds.Kind {
 		},
 		UnconditionalUpdate: true,
 
+		Resets: map[string][]string{"": {"spec"}, "approval": {"spec"}},
 		Subresources: map[string]kinds.Part[*certificatesv1.CertificateSigningRequest]{
 			"approval": {PrepareUpdate: func(_ context.Context, csr, old *certificatesv1.CertificateSigningRequest) { PrepareApproval(csr, old) }},
 		},
