@@ -70,6 +70,12 @@ func daemonSet() *kinds.Kind {
 		ValidateStatusUpdate: func(_ context.Context, o, old *appsv1.DaemonSet) field.ErrorList {
 			return validateDaemonSetStatus(o, old)
 		},
+		Warnings: func(_ context.Context, o, old *appsv1.DaemonSet) []string {
+			if old == nil {
+				return podspec.TemplateWarnings(below("template"), "", &o.Spec.Template, nil)
+			}
+			return podspec.TemplateWarnings(below("template"), "", &o.Spec.Template, &old.Spec.Template)
+		},
 
 		Columns: columns(spec["selector"],
 			column.Name(),

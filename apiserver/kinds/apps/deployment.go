@@ -64,6 +64,12 @@ func deployment() *kinds.Kind {
 		ValidateStatusUpdate: func(_ context.Context, o, old *appsv1.Deployment) field.ErrorList {
 			return validateDeploymentStatus(o, old)
 		},
+		Warnings: func(_ context.Context, o, old *appsv1.Deployment) []string {
+			if old == nil {
+				return podspec.TemplateWarnings(below("template"), o.Name, &o.Spec.Template, nil)
+			}
+			return podspec.TemplateWarnings(below("template"), o.Name, &o.Spec.Template, &old.Spec.Template)
+		},
 
 		Columns: columns(spec["selector"],
 			column.Name(),

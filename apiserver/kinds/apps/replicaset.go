@@ -63,6 +63,12 @@ func replicaSet() *kinds.Kind {
 			return validateReplicaSetUpdate(o, old)
 		},
 		ValidateStatusUpdate: func(_ context.Context, o, _ *appsv1.ReplicaSet) field.ErrorList { return validateReplicaSetStatus(o) },
+		Warnings: func(_ context.Context, o, old *appsv1.ReplicaSet) []string {
+			if old == nil {
+				return podspec.TemplateWarnings(below("template"), o.Name, &o.Spec.Template, nil)
+			}
+			return podspec.TemplateWarnings(below("template"), o.Name, &o.Spec.Template, &old.Spec.Template)
+		},
 
 		Columns: columns(spec["selector"],
 			column.Name(),

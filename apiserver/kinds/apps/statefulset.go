@@ -44,11 +44,16 @@ func statefulSet() *kinds.Kind {
 			}
 		},
 		UnconditionalUpdate: true,
-		Warnings: func(_ context.Context, s, _ *appsv1.StatefulSet) []string {
-			if l := s.Spec.RevisionHistoryLimit; l != nil && *l < 0 {
-				return []string{"spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended"}
+		Warnings: func(_ context.Context, s, old *appsv1.StatefulSet) []string {
+			var was *corev1.PodTemplateSpec
+			if old != nil {
+				was = &old.Spec.Template
 			}
-			return nil
+			out := podspec.TemplateWarnings(below("template"), "", &s.Spec.Template, was)
+			if l := s.Spec.RevisionHistoryLimit; l != nil && *l < 0 {
+				out = append(out, "spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended")
+			}
+			return out
 		},
 
 		HasStatus:           true,

@@ -52,6 +52,12 @@ func cronJob() *kinds.Kind {
 
 		Validate:       func(_ context.Context, o *batchv1.CronJob) field.ErrorList { return validateCronJob(o) },
 		ValidateUpdate: func(_ context.Context, o, old *batchv1.CronJob) field.ErrorList { return validateCronJobUpdate(o, old) },
+		Warnings: func(_ context.Context, o, old *batchv1.CronJob) []string {
+			if old == nil {
+				return podspec.TemplateWarnings(field.NewPath("spec", "jobTemplate", "spec", "template"), o.Name, &o.Spec.JobTemplate.Spec.Template, nil)
+			}
+			return podspec.TemplateWarnings(field.NewPath("spec", "jobTemplate", "spec", "template"), o.Name, &o.Spec.JobTemplate.Spec.Template, &old.Spec.JobTemplate.Spec.Template)
+		},
 
 		Columns: append(append([]metav1.TableColumnDefinition{
 			column.Name(),

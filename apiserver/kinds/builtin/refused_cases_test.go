@@ -96,7 +96,6 @@ var updateRefused = []struct{ kind, patch, want string }{
 	{"PersistentVolumeClaim", `{"spec":{"accessModes":["ReadOnlyMany"]}}`, "spec: Forbidden: spec is immutable after creation except"},
 	{"Deployment", `{"spec":{"selector":{"matchLabels":{"a":"b","c":"d"}}}}`, "spec.selector: Invalid value"},
 	{"StatefulSet", `{"spec":{"serviceName":"other"}}`, `spec.serviceName: Invalid value: "other": field is immutable`},
-	{"StatefulSet", `{"spec":{"podManagementPolicy":"Parallel"}}`, "spec: Forbidden: updates to statefulset spec for fields other than"},
 	{"DaemonSet", `{"spec":{"selector":{"matchLabels":{"c":"d"}}}}`, "spec.selector: Invalid value"},
 	{"EndpointSlice", `{"addressType":"IPv6"}`, `addressType: Invalid value: "IPv6": field is immutable`},
 	{"RoleBinding", `{"roleRef":{"name":"x"}}`, "roleRef: Invalid value"},

@@ -238,5 +238,5 @@ func podWarnings(_ context.Context, p, old *corev1.Pod) []string {
 	if msgs := validation.IsDNS1123Label(p.Name); len(msgs) > 0 {
 		out = append(out, fmt.Sprintf("metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS label is recommended: %v", msgs))
 	}
-	return out
+	return append(out, podspec.Warnings(nil, &p.ObjectMeta, &p.Spec)...)
 }

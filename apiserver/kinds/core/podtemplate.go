@@ -38,6 +38,12 @@ func podTemplate() *kinds.Kind {
 		},
 		UnconditionalUpdate: true,
 		ReturnDeleted:       true,
+		Warnings: func(_ context.Context, o, old *corev1.PodTemplate) []string {
+			if old == nil {
+				return podspec.TemplateWarnings(field.NewPath("template"), "", &o.Template, nil)
+			}
+			return podspec.TemplateWarnings(field.NewPath("template"), "", &o.Template, &old.Template)
+		},
 
 		Columns: []metav1.TableColumnDefinition{
 			column.Name(),

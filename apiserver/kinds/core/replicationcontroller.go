@@ -71,6 +71,16 @@ func replicationController() *kinds.Kind {
 		ValidateStatusUpdate: func(_ context.Context, o, _ *corev1.ReplicationController) field.ErrorList {
 			return validateReplicationControllerStatus(o)
 		},
+		Warnings: func(_ context.Context, rc, old *corev1.ReplicationController) []string {
+			if rc.Spec.Template == nil {
+				return nil
+			}
+			var was *corev1.PodTemplateSpec
+			if old != nil {
+				was = old.Spec.Template
+			}
+			return podspec.TemplateWarnings(field.NewPath("spec", "template"), rc.Name, rc.Spec.Template, was)
+		},
 
 		Columns: append(append([]metav1.TableColumnDefinition{
 			column.Name(),

@@ -55,6 +55,7 @@ func service() *kinds.Kind {
 		Validate:             func(_ context.Context, o *corev1.Service) field.ErrorList { return validateService(o, nil) },
 		ValidateUpdate:       func(_ context.Context, o, old *corev1.Service) field.ErrorList { return validateServiceUpdate(o, old) },
 		ValidateStatusUpdate: func(_ context.Context, o, old *corev1.Service) field.ErrorList { return validateServiceStatus(o, old) },
+		Warnings:             serviceWarnings,
 
 		Columns: []metav1.TableColumnDefinition{
 			column.Name(),

@@ -46,6 +46,15 @@ func csiDriver() *kinds.Kind {
 		ValidateUpdate: func(_ context.Context, o, old *storagev1.CSIDriver) field.ErrorList {
 			return validateDriverUpdate(o, old)
 		},
+		Warnings: func(_ context.Context, d, old *storagev1.CSIDriver) []string {
+			if old != nil && equality.Semantic.DeepEqual(d.Spec.TokenRequests, old.Spec.TokenRequests) {
+				return nil
+			}
+			if len(d.Spec.TokenRequests) > 0 && d.Spec.ServiceAccountTokenInSecrets == nil {
+				return []string{"spec.serviceAccountTokenInSecrets is unset; if supported by this CSI driver, set to true to prevent possible logging of tokens in volume attributes"}
+			}
+			return nil
+		},
 
 		Columns: []metav1.TableColumnDefinition{
 			column.Name(),
