@@ -64,6 +64,7 @@ func Warnings(p *field.Path, meta *metav1.ObjectMeta, s *corev1.PodSpec) []strin
 	w.twice(spec, s)
 	w.quantities(spec, "overhead", s.Overhead)
 	w.containers(p, meta, s)
+	w.ports(spec, s)
 	if n := s.TerminationGracePeriodSeconds; n != nil && *n < 0 {
 		w.say(spec.Child("terminationGracePeriodSeconds"), "must be >= 0; negative values are invalid and will be treated as 1")
 	}
@@ -173,6 +174,41 @@ func (w *warnings) containers(p *field.Path, meta *metav1.ObjectMeta, s *corev1.
 				w.say(at.Child("env").Index(i), "hides previous definition of %q, which may be dropped when using apply", v.Name)
 			}
 			names[v.Name] = true
+		}
+	})
+}
+
+// ports mentions ports and names of ports that are there twice.
+func (w *warnings) ports(p *field.Path, s *corev1.PodSpec) {
+	type seen struct {
+		at *field.Path
+		corev1.ContainerPort
+	}
+	var all []seen
+	c := &checker{spec: s}
+	c.each(p, func(ctr *corev1.Container, p *field.Path) {
+		for i, x := range ctr.Ports {
+			at, named := p.Child("ports").Index(i), false
+			if x.HostIP != "" && x.HostPort == 0 {
+				w.say(at, "hostIP set without hostPort: %+v", x)
+			}
+			for _, y := range all {
+				if x.ContainerPort == y.ContainerPort && x.Protocol == y.Protocol {
+					switch {
+					case x.HostIP == y.HostIP && x.HostPort == y.HostPort:
+						w.say(at, "duplicate port definition with %s", y.at)
+					case x.HostPort == 0 || y.HostPort == 0:
+						w.say(at, "overlapping port definition with %s", y.at)
+					case x.HostPort == y.HostPort && (x.HostIP == "") != (y.HostIP == ""):
+						w.say(at, "dangerously ambiguous port definition with %s", y.at)
+					}
+				}
+				if x.Name != "" && x.Name == y.Name && !named {
+					named = true
+					w.say(at, "duplicate port name %q with %s, services and probes that select ports by name will use %s", x.Name, y.at, y.at)
+				}
+			}
+			all = append(all, seen{at, x})
 		}
 	})
 }
