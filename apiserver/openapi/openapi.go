@@ -3,6 +3,7 @@ package openapi
 import (
 	"encoding/json"
 	"errors"
+	"net/http"
 	"net/url"
 	"slices"
 	"sync"
@@ -21,6 +22,9 @@ type Config struct {
 	Registry *registry.Registry
 	// Virtuals are the computed resources.
 	Virtuals []registry.Virtual
+	// Paths are further ones that the server has. Those of OpenID discovery
+	// are described.
+	Paths map[string]http.Handler
 	// Scheme knows the Go types of all kinds that have one.
 	Scheme *runtime.Scheme
 	// Schemas, if set, returns the schema of a kind that has no Go type; its

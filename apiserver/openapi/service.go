@@ -40,6 +40,11 @@ func (h *Handler) services() []*service {
 			consumes: []string{"application/json"}, produces: []string{"application/json"}, responses: answers(goModel[version.Info](), http.StatusOK),
 		}}},
 	}
+	for _, of := range openID() {
+		if h.cfg.Paths[strings.TrimSuffix(of.path, "/")] != nil {
+			all = append(all, &service{root: strings.Trim(of.path, "/"), routes: []*route{of}})
+		}
+	}
 	groups := map[string]bool{}
 	for gv, s := range byGV {
 		s.routes = append(s.routes, about[metav1.APIResourceList](s.root, "getAPIResources", "get available resources"))
@@ -66,6 +71,19 @@ func (h *Handler) services() []*service {
 		})
 	}
 	return all
+}
+
+// openID are the routes by which others learn how to check tokens.
+func openID() []*route {
+	return []*route{{
+		method: http.MethodGet, path: "/.well-known/openid-configuration/", operation: "getServiceAccountIssuerOpenIDConfiguration",
+		doc:      "get service account issuer OpenID configuration, also known as the 'OIDC discovery doc'",
+		produces: []string{"application/json"}, responses: answers(text(), http.StatusOK),
+	}, {
+		method: http.MethodGet, path: "/openid/v1/jwks/", operation: "getServiceAccountIssuerOpenIDKeyset",
+		doc:      "get service account issuer OpenID JSON Web Key Set (contains public token verification keys)",
+		produces: []string{"application/jwk-set+json"}, responses: answers(text(), http.StatusOK),
+	}}
 }
 
 // kindOf is the kind of a resource, stored or computed; empty if there is none.

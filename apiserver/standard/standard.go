@@ -154,7 +154,15 @@ func (c *Config) plug(s *apiserver.Server, all []*kinds.Kind) (apiserver.Plugins
 		return none, err
 	}
 	virtuals := slices.Concat(connects, reviews, podVerbs, []registry.Virtual{issuer.Virtual()})
-	documents, err := openapi.New(openapi.Config{Registry: s.Registry(), Virtuals: virtuals, Scheme: s.Codec().Scheme(), Cache: c.OpenAPI})
+	keys := tokens.Issuer
+	if c.Advertise.IsValid() {
+		keys = "https://" + c.Advertise.String()
+	}
+	paths, err := issuer.Paths(keys + serviceaccount.KeysPath)
+	if err != nil {
+		return none, err
+	}
+	documents, err := openapi.New(openapi.Config{Registry: s.Registry(), Virtuals: virtuals, Paths: paths, Scheme: s.Codec().Scheme(), Cache: c.OpenAPI})
 	if err != nil {
 		return none, err
 	}
@@ -166,6 +174,7 @@ func (c *Config) plug(s *apiserver.Server, all []*kinds.Kind) (apiserver.Plugins
 		Admission:     admissionChain(s.Registry()),
 		Virtuals:      virtuals,
 		OpenAPI:       documents,
+		Paths:         paths,
 		Jobs: []func(context.Context) error{
 			roles.Run,
 			func(ctx context.Context) error {
@@ -190,6 +199,7 @@ func (c *Config) plug(s *apiserver.Server, all []*kinds.Kind) (apiserver.Plugins
 			"poststarthook/rbac/bootstrap-roles": closed(settled, "the objects that every cluster has are not all there yet"),
 			"rbac-cache-synced":                  closed(roles.Ready(), "roles and bindings have not been read yet"),
 		},
+		Settled: []<-chan struct{}{settled, roles.Ready()},
 	}, nil
 }
 
