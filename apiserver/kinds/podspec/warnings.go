@@ -193,7 +193,7 @@ func (w *warnings) ports(p *field.Path, s *corev1.PodSpec) {
 				w.say(at, "hostIP set without hostPort: %+v", x)
 			}
 			for _, y := range all {
-				if x.ContainerPort == y.ContainerPort && x.Protocol == y.Protocol {
+				if x.ContainerPort == y.ContainerPort.ContainerPort && x.Protocol == y.Protocol {
 					switch {
 					case x.HostIP == y.HostIP && x.HostPort == y.HostPort:
 						w.say(at, "duplicate port definition with %s", y.at)
