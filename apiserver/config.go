@@ -79,4 +79,7 @@ type Plugins struct {
 	// Checks are asked by /readyz under their names, such as
 	// "poststarthook/rbac/bootstrap-roles"; nil means ready.
 	Checks map[string]func() error
+	// Settled are closed when what the plugins add to a new cluster is there;
+	// the server is ready once all are.
+	Settled []<-chan struct{}
 }

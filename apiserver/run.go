@@ -189,6 +189,12 @@ func (s *Server) system(ctx context.Context) error {
 		}
 		wait = min(2*wait, 5*time.Second)
 	}
+	for _, settled := range s.plugins.Settled {
+		select {
+		case <-settled:
+		case <-ctx.Done():
+		}
+	}
 	if ctx.Err() != nil {
 		return nil
 	}

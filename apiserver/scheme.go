@@ -91,6 +91,7 @@ func (c *typeConverter) ObjectToTyped(obj runtime.Object, opts ...typed.Validati
 	if err != nil {
 		return nil, err
 	}
+	//lint:ignore SA1019 validation is still a third of what tracking costs
 	return typed.AsTypedUnvalidated(v, t.schema, t.ref), nil
 }
 

@@ -105,8 +105,8 @@ func (s *Server) Registry() *registry.Registry { return s.registry }
 // Codec knows all types that the server serves.
 func (s *Server) Codec() *codec.Codec { return s.codec }
 
-// Ready is closed once the server answers and the system's own namespaces
-// exist.
+// Ready is closed once the server answers, the system's own namespaces exist
+// and the plugins are settled.
 func (s *Server) Ready() <-chan struct{} { return s.ready }
 
 // Handler answers requests that a server of the caller's own receives. It waits

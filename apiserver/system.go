@@ -129,14 +129,16 @@ func (s *Server) ensureServiceItself(ctx context.Context, client kubernetes.Inte
 }
 
 func (s *Server) ensureEndpoints(ctx context.Context, client kubernetes.Interface) error {
-	endpoints := client.CoreV1().Endpoints(metav1.NamespaceDefault) //nolint:staticcheck // old clients still read them
-	subsets := []corev1.EndpointSubset{{                            //nolint:staticcheck // as above
-		Addresses: []corev1.EndpointAddress{{IP: s.cfg.Advertise.Addr().String()}},                                           //nolint:staticcheck // as above
-		Ports:     []corev1.EndpointPort{{Name: "https", Port: int32(s.cfg.Advertise.Port()), Protocol: corev1.ProtocolTCP}}, //nolint:staticcheck // as above
+	endpoints := client.CoreV1().Endpoints(metav1.NamespaceDefault)
+	//lint:ignore SA1019 as above
+	subsets := []corev1.EndpointSubset{{
+		Addresses: []corev1.EndpointAddress{{IP: s.cfg.Advertise.Addr().String()}},
+		Ports:     []corev1.EndpointPort{{Name: "https", Port: int32(s.cfg.Advertise.Port()), Protocol: corev1.ProtocolTCP}},
 	}}
 	have, err := endpoints.Get(ctx, serviceName, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		_, err = endpoints.Create(ctx, &corev1.Endpoints{ //nolint:staticcheck // as above
+		//lint:ignore SA1019 as above
+		_, err = endpoints.Create(ctx, &corev1.Endpoints{
 			ObjectMeta: metav1.ObjectMeta{Name: serviceName, Labels: map[string]string{discoveryv1.LabelSkipMirror: "true"}}, Subsets: subsets,
 		}, metav1.CreateOptions{})
 		return ignoreExists(err)

@@ -58,7 +58,8 @@ func (h *Handler) delete(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	code := http.StatusOK
-	if !d.Gone && opts.OrphanDependents != nil && !*opts.OrphanDependents { //nolint:staticcheck // old clients still send it
+	//lint:ignore SA1019 old clients still send it
+	if o := opts.OrphanDependents; !d.Gone && o != nil && !*o {
 		code = http.StatusAccepted
 	}
 	if d.Status != nil {

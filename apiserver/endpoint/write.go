@@ -85,12 +85,6 @@ func checkName(obj kinds.Object, r *request) error {
 	return apierrors.NewBadRequest(fmt.Sprintf("the name of the object (%s) does not match the name on the URL (%s)", obj.GetName(), r.info.Name))
 }
 
-func asCreateOptions(o *metav1.PatchOptions) *metav1.CreateOptions {
-	c := &metav1.CreateOptions{DryRun: o.DryRun, FieldManager: o.FieldManager, FieldValidation: o.FieldValidation}
-	c.SetGroupVersionKind(metav1.SchemeGroupVersion.WithKind("CreateOptions"))
-	return c
-}
-
 func asUpdateOptions(o *metav1.PatchOptions) *metav1.UpdateOptions {
 	u := &metav1.UpdateOptions{DryRun: o.DryRun, FieldManager: o.FieldManager, FieldValidation: o.FieldValidation}
 	u.SetGroupVersionKind(metav1.SchemeGroupVersion.WithKind("UpdateOptions"))

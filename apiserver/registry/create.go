@@ -6,8 +6,8 @@ import (
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	"k8s.io/apimachinery/pkg/api/validation"
-	"k8s.io/apimachinery/pkg/api/validation/path"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/rand"
 	"k8s.io/apimachinery/pkg/util/uuid"
@@ -124,7 +124,7 @@ func (r *Resource) prepareCreate(ctx context.Context, obj kinds.Object) error {
 		errs = append(errs, k.Validate(ctx, obj)...)
 	}
 	if len(errs) == 0 {
-		errs = validation.ValidateObjectMetaAccessor(obj, k.Namespaced, path.ValidatePathSegmentName, field.NewPath("metadata"))
+		errs = validation.ValidateObjectMetaAccessor(obj, k.Namespaced, validSegment, field.NewPath("metadata"))
 	}
 	if len(errs) > 0 {
 		return r.invalid(obj.GetName(), errs)
@@ -138,6 +138,14 @@ func (r *Resource) prepareCreate(ctx context.Context, obj kinds.Object) error {
 		k.Canonicalize(obj)
 	}
 	return nil
+}
+
+// validSegment returns what keeps a name from being part of a path.
+func validSegment(name string, prefix bool) []string {
+	if prefix {
+		return content.IsPathSegmentPrefix(name)
+	}
+	return content.IsPathSegmentName(name)
 }
 
 // validateFinalizers demands that finalizers of kinds that are no custom ones

@@ -169,10 +169,10 @@ func (r *Resource) checkPreconditions(obj kinds.Object, p *metav1.Preconditions,
 	}
 	if r.GVR.Group == "" && r.GVR.Resource == "namespaces" { // these have a wording of their own
 		if p.UID != nil && *p.UID != obj.GetUID() {
-			return apierrors.NewConflict(r.GroupResource(), w.Name, fmt.Errorf("Precondition failed: UID in precondition: %v, UID in object meta: %v", *p.UID, obj.GetUID())) //nolint:staticcheck // the API's wording
+			return apierrors.NewConflict(r.GroupResource(), w.Name, failed("UID", *p.UID, obj.GetUID()))
 		}
 		if p.ResourceVersion != nil && *p.ResourceVersion != obj.GetResourceVersion() {
-			return apierrors.NewConflict(r.GroupResource(), w.Name, fmt.Errorf("Precondition failed: ResourceVersion in precondition: %v, ResourceVersion in object meta: %v", *p.ResourceVersion, obj.GetResourceVersion())) //nolint:staticcheck // as above
+			return apierrors.NewConflict(r.GroupResource(), w.Name, failed("ResourceVersion", *p.ResourceVersion, obj.GetResourceVersion()))
 		}
 		return nil
 	}
@@ -293,7 +293,8 @@ func (r *Resource) finalizers(obj kinds.Object, opts *metav1.DeleteOptions) ([]s
 // propagation decides between what the options say, what the object's
 // finalizers say, and the kind's default.
 func (r *Resource) propagation(obj kinds.Object, opts *metav1.DeleteOptions) (orphan, foreground bool) {
-	if o := opts.OrphanDependents; o != nil { //nolint:staticcheck // old clients still send it
+	//lint:ignore SA1019 old clients still send it
+	if o := opts.OrphanDependents; o != nil {
 		return *o, false
 	}
 	if p := opts.PropagationPolicy; p != nil {

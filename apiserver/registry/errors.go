@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -57,18 +56,11 @@ func (r *Resource) forbidden(err error, name string) error {
 	return apierrors.NewForbidden(r.GroupResource(), name, err)
 }
 
-// methodNotSupported is the 405 of a verb that the resource lacks.
-func (r *Resource) methodNotSupported(verb string) error {
-	err := apierrors.NewMethodNotSupported(r.GroupResource(), verb)
-	err.ErrStatus.Code = http.StatusMethodNotAllowed
-	return err
-}
+// errRace says that the state a write was tried on is no longer the newest;
+// it is tried again.
+var errRace = errors.New("state has changed meanwhile")
 
 // expiredWatch is the 410 of a watch from a revision that is forgotten.
 func expiredWatch(after, oldest int64) error {
 	return apierrors.NewResourceExpired(fmt.Sprintf("too old resource version: %d (%d)", after, oldest))
 }
-
-// errRace says that the state a write was tried on is no longer the newest;
-// it is tried again.
-var errRace = errors.New("state has changed meanwhile")

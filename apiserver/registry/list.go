@@ -93,7 +93,7 @@ func (r *Resource) state(ctx context.Context, opts *internalversion.ListOptions)
 			snap, revision = r.at(revision)
 			return snap, revision, start, nil
 		}
-		if revision, err = c.Fresh(ctx); err != nil {
+		if _, err = c.Fresh(ctx); err != nil {
 			return nil, 0, "", err
 		}
 		snap, revision = r.cached.Snapshot()

@@ -80,7 +80,7 @@ func (r *Resource) rescale(ctx context.Context, shown kinds.Object, w Write, f S
 	}
 	if scale.UID != "" && scale.UID != shown.GetUID() {
 		gr := schema.GroupResource{Group: r.GVR.Group, Resource: r.GVR.Resource + "/scale"}
-		return nil, apierrors.NewConflict(gr, w.Name, fmt.Errorf("Precondition failed: UID in precondition: %v, UID in object meta: %v", scale.UID, shown.GetUID())) //nolint:staticcheck // the API's wording
+		return nil, apierrors.NewConflict(gr, w.Name, failed("UID", scale.UID, shown.GetUID()))
 	}
 	errs := validation.ValidateObjectMeta(&scale.ObjectMeta, true, r.Kind.ValidName, field.NewPath("metadata"))
 	if scale.Spec.Replicas < 0 {

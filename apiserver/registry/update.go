@@ -8,7 +8,6 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/validation"
-	"k8s.io/apimachinery/pkg/api/validation/path"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -96,8 +95,13 @@ func (r *Resource) change(ctx context.Context, w Write, uid types.UID, mayCreate
 
 // preconditionFailed is the 409 of a write that names another object's UID.
 func (r *Resource) preconditionFailed(w *Write, want, have types.UID) error {
-	text := fmt.Sprintf("Precondition failed: UID in precondition: %v, UID in object meta: %v", want, have)
-	return apierrors.NewConflict(r.GroupResource(), w.Name, errors.New(r.storageError(w, text)))
+	return apierrors.NewConflict(r.GroupResource(), w.Name, errors.New(r.storageError(w, failed("UID", want, have).Error())))
+}
+
+// failed words a precondition that does not hold.
+func failed(what string, want, have any) error {
+	text := fmt.Sprintf("Precondition failed: %s in precondition: %v, %s in object meta: %v", what, want, what, have)
+	return errors.New(text)
 }
 
 // storageError words a refusal as one of the store's.
@@ -244,7 +248,7 @@ func (r *Resource) prepareUpdate(ctx context.Context, obj, old kinds.Object, w *
 		obj.SetDeletionGracePeriodSeconds(s)
 	}
 	meta := field.NewPath("metadata")
-	errs := validation.ValidateObjectMetaAccessor(obj, k.Namespaced, path.ValidatePathSegmentName, meta)
+	errs := validation.ValidateObjectMetaAccessor(obj, k.Namespaced, validSegment, meta)
 	errs = append(errs, validation.ValidateObjectMetaAccessorUpdate(obj, old, meta)...)
 	errs = append(errs, validateFinalizers(obj)...)
 	if validate != nil {
