@@ -17,6 +17,8 @@
 //     are what plugs in, and apiserver/standard plugs all of it in.
 //   - [github.com/keelson-project/keelson/controller]: the manager and the
 //     controllers, a folder each.
+//   - [github.com/keelson-project/keelson/leaderelection]: one of several at a
+//     time, for controllers, scheduler and your own.
 //   - [github.com/keelson-project/keelson/scheduler]: the queue, the decision
 //     (scheduler/profile, free of I/O), the extension points
 //     (scheduler/framework) and the plugins.

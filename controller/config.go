@@ -1,11 +1,10 @@
 package controller
 
 import (
-	"errors"
-	"fmt"
 	"log/slog"
 	"net/netip"
-	"time"
+
+	"github.com/keelson-project/keelson/leaderelection"
 
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/kubernetes"
@@ -44,52 +43,9 @@ type Config struct {
 	ClusterCIDRs []netip.Prefix
 	// LeaderElection makes the controllers run in one manager at a time of all those
 	// that name the same lease. Nil runs them at once.
-	LeaderElection *LeaderElection
+	LeaderElection *leaderelection.Config
 	// Logger gets what the manager and its controllers have to say. Nil discards.
 	Logger *slog.Logger
-}
-
-// LeaderElection names the lease that decides which manager works.
-type LeaderElection struct {
-	// Namespace and Name of the Lease object. They default to kube-system and
-	// kube-controller-manager, the ones of the upstream program.
-	Namespace, Name string
-	// Identity sets this manager apart from the others. Required.
-	Identity string
-	// LeaseDuration is how long the others wait after the last renewal they saw before
-	// one of them takes over. Default 15 s.
-	LeaseDuration time.Duration
-	// RenewDeadline is how long the leader tries to renew before it gives up. It is
-	// shorter than LeaseDuration. Default 10 s.
-	RenewDeadline time.Duration
-	// RetryPeriod is the pause between tries. Default 2 s.
-	RetryPeriod time.Duration
-}
-
-func (e LeaderElection) withDefaults() (LeaderElection, error) {
-	if e.Namespace == "" {
-		e.Namespace = "kube-system"
-	}
-	if e.Name == "" {
-		e.Name = "kube-controller-manager"
-	}
-	if e.LeaseDuration == 0 {
-		e.LeaseDuration = 15 * time.Second
-	}
-	if e.RenewDeadline == 0 {
-		e.RenewDeadline = 10 * time.Second
-	}
-	if e.RetryPeriod == 0 {
-		e.RetryPeriod = 2 * time.Second
-	}
-	switch {
-	case e.Identity == "":
-		return e, errors.New("controller: no identity to elect: set LeaderElection.Identity")
-	case e.RetryPeriod <= 0 || e.RenewDeadline <= e.RetryPeriod || e.LeaseDuration <= e.RenewDeadline:
-		return e, fmt.Errorf("controller: leader election needs RetryPeriod (%v) < RenewDeadline (%v) < LeaseDuration (%v)",
-			e.RetryPeriod, e.RenewDeadline, e.LeaseDuration)
-	}
-	return e, nil
 }
 
 func (c Config) controllers() []Controller {

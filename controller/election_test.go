@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keelson-project/keelson/leaderelection"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
 
@@ -20,7 +22,7 @@ func TestLeadershipPassesOn(t *testing.T) {
 		candidate := func(name string) (<-chan struct{}, context.CancelFunc, <-chan error) {
 			m, err := controller.NewManager(controller.Config{
 				Client: w.client, Metadata: w.metadata, Controllers: []controller.Controller{},
-				LeaderElection: &controller.LeaderElection{Namespace: "default", Name: "lock", Identity: name},
+				LeaderElection: &leaderelection.Config{Namespace: "default", Name: "lock", Identity: name},
 			})
 			w.check(err)
 			ctx, stop := context.WithCancel(context.Background())
@@ -65,7 +67,7 @@ func TestManagerLeavesNothingBehind(t *testing.T) {
 	m, err := controller.NewManager(controller.Config{
 		Client:         fake.NewClientset(),
 		Controllers:    controller.Default()[:2],
-		LeaderElection: &controller.LeaderElection{Identity: "me"},
+		LeaderElection: &leaderelection.Config{Identity: "me"},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -87,8 +89,8 @@ func TestConfigIsChecked(t *testing.T) {
 	for name, c := range map[string]controller.Config{
 		"no client":       {},
 		"no metadata":     {Client: fake.NewClientset()},
-		"no identity":     {Client: fake.NewClientset(), Controllers: []controller.Controller{}, LeaderElection: &controller.LeaderElection{}},
-		"deadline > term": {Client: fake.NewClientset(), Controllers: []controller.Controller{}, LeaderElection: &controller.LeaderElection{Identity: "a", RenewDeadline: time.Minute}},
+		"no identity":     {Client: fake.NewClientset(), Controllers: []controller.Controller{}, LeaderElection: &leaderelection.Config{}},
+		"deadline > term": {Client: fake.NewClientset(), Controllers: []controller.Controller{}, LeaderElection: &leaderelection.Config{Identity: "a", RenewDeadline: time.Minute}},
 		"name twice":      {Client: fake.NewClientset(), Controllers: append(controller.Default()[:1], controller.Default()[:1]...)},
 	} {
 		if _, err := controller.NewManager(c); err == nil {

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/keelson-project/keelson/leaderelection"
+
 	"golang.org/x/sync/errgroup"
 
 	"github.com/keelson-project/keelson/controller/reconcile"
@@ -17,7 +19,7 @@ import (
 type Manager struct {
 	shared      reconcile.SharedConfig
 	controllers []Controller
-	election    *LeaderElection
+	election    *leaderelection.Config
 	logger      *slog.Logger
 
 	running   atomic.Bool
@@ -42,7 +44,7 @@ func NewManager(c Config) (*Manager, error) {
 		ready:       make(chan struct{}),
 	}
 	if c.LeaderElection != nil {
-		e, err := c.LeaderElection.withDefaults()
+		e, err := c.LeaderElection.Complete("kube-controller-manager")
 		if err != nil {
 			return nil, err
 		}
@@ -71,8 +73,7 @@ func (m *Manager) Run(ctx context.Context) error {
 	if m.election == nil {
 		err = m.term(ctx)
 	} else {
-		c := candidate{LeaderElection: *m.election, client: m.shared.Client.CoordinationV1(), logger: m.logger}
-		err = c.lead(ctx, m.term)
+		err = leaderelection.Lead(ctx, m.shared.Client.CoordinationV1(), *m.election, m.logger, m.term)
 	}
 	if ctx.Err() != nil {
 		return nil

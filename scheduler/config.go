@@ -7,6 +7,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/keelson-project/keelson/leaderelection"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/kubernetes"
 
@@ -48,19 +50,9 @@ type Config struct {
 	// InitialBackoff and MaxBackoff bound how long a pod waits between attempts. Default: 1 s and 10 s.
 	InitialBackoff, MaxBackoff time.Duration
 	// LeaderElection lets one of several schedulers work at a time. Nil: this one works always.
-	LeaderElection *LeaderElection
+	LeaderElection *leaderelection.Config
 	// Logger receives what goes wrong and is retried. Nil discards.
 	Logger *slog.Logger
-}
-
-// LeaderElection names the Lease that schedulers compete for.
-type LeaderElection struct {
-	// Identity tells this instance from the others; required.
-	Identity string
-	// Namespace and Name of the Lease. Default: kube-system/kube-scheduler.
-	Namespace, Name string
-	// LeaseDuration, RenewDeadline and RetryPeriod. Default: 15 s, 10 s and 2 s.
-	LeaseDuration, RenewDeadline, RetryPeriod time.Duration
 }
 
 // DefaultPlugins returns the plugins, their order and their weights that kube-scheduler has by default.
@@ -101,26 +93,11 @@ func (c Config) complete() (Config, error) {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	if c.LeaderElection != nil {
-		le := *c.LeaderElection
-		if le.Identity == "" {
-			return c, errors.New("scheduler: LeaderElection.Identity is empty, give each instance its own")
+		election, err := c.LeaderElection.Complete("kube-scheduler")
+		if err != nil {
+			return c, fmt.Errorf("scheduler: %w", err)
 		}
-		if le.Namespace == "" {
-			le.Namespace = "kube-system"
-		}
-		if le.Name == "" {
-			le.Name = "kube-scheduler"
-		}
-		if le.LeaseDuration == 0 {
-			le.LeaseDuration = 15 * time.Second
-		}
-		if le.RenewDeadline == 0 {
-			le.RenewDeadline = 10 * time.Second
-		}
-		if le.RetryPeriod == 0 {
-			le.RetryPeriod = 2 * time.Second
-		}
-		c.LeaderElection = &le
+		c.LeaderElection = &election
 	}
 	return c, nil
 }

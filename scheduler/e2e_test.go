@@ -7,6 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/keelson-project/keelson/leaderelection"
+
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -94,7 +96,7 @@ func TestOnlyTheLeaderSchedules(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newClient(newNode("a", "4"))
 		lead := func(id string) func(*scheduler.Config) {
-			return func(cfg *scheduler.Config) { cfg.LeaderElection = &scheduler.LeaderElection{Identity: id} }
+			return func(cfg *scheduler.Config) { cfg.LeaderElection = &leaderelection.Config{Identity: id} }
 		}
 		first := start(t, c, lead("one"))
 		second := make(chan func())

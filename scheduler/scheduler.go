@@ -9,9 +9,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/tools/leaderelection"
-	"k8s.io/client-go/tools/leaderelection/resourcelock"
+
+	"github.com/keelson-project/keelson/leaderelection"
 
 	"github.com/keelson-project/keelson/scheduler/cache"
 	"github.com/keelson-project/keelson/scheduler/framework"
@@ -32,6 +31,7 @@ type Scheduler struct {
 	recorder *recorder
 	status   *statusWriter
 	ready    chan struct{}
+	first    sync.Once // closes ready
 	log      *slog.Logger
 
 	slots   chan struct{}
@@ -100,7 +100,10 @@ func (s *Scheduler) Run(ctx context.Context) error {
 		s.loop(ctx)
 		return nil
 	}
-	return s.lead(ctx)
+	return leaderelection.Lead(ctx, s.cfg.Client.CoordinationV1(), *s.cfg.LeaderElection, s.cfg.Logger, func(ctx context.Context) error {
+		s.loop(ctx)
+		return nil
+	})
 }
 
 func ended(ctx context.Context, err error) error {
@@ -110,47 +113,10 @@ func ended(ctx context.Context, err error) error {
 	return err
 }
 
-// lead waits for the lead and schedules while it has it.
-func (s *Scheduler) lead(ctx context.Context) error {
-	le := s.cfg.LeaderElection
-	var working sync.WaitGroup
-	started := make(chan struct{})
-	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
-		Lock: &resourcelock.LeaseLock{
-			LeaseMeta:  metav1.ObjectMeta{Namespace: le.Namespace, Name: le.Name},
-			Client:     s.cfg.Client.CoordinationV1(),
-			LockConfig: resourcelock.ResourceLockConfig{Identity: le.Identity},
-		},
-		LeaseDuration:   le.LeaseDuration,
-		RenewDeadline:   le.RenewDeadline,
-		RetryPeriod:     le.RetryPeriod,
-		ReleaseOnCancel: true,
-		Callbacks: leaderelection.LeaderCallbacks{
-			OnStartedLeading: func(context.Context) { close(started) },
-			OnStoppedLeading: func() {},
-		},
-	})
-	if err != nil {
-		return fmt.Errorf("scheduler: leader election: %w", err)
-	}
-	leading, cancel := context.WithCancel(ctx)
-	defer working.Wait()
-	defer cancel()
-	working.Go(func() {
-		select {
-		case <-started:
-			s.loop(leading)
-		case <-leading.Done():
-		}
-	})
-	elector.Run(ctx)
-	return ended(ctx, errors.New("scheduler: lost the lead, another instance took over"))
-}
-
 // loop decides for one pod after the other.
 func (s *Scheduler) loop(ctx context.Context) {
 	defer s.binding.Wait()
-	close(s.ready)
+	s.first.Do(func() { close(s.ready) })
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for ctx.Err() == nil {

@@ -1,4 +1,4 @@
-package controller
+package leaderelection
 
 import (
 	"context"
@@ -15,10 +15,23 @@ import (
 	"k8s.io/utils/ptr"
 )
 
+// Lead waits for leadership, runs work while it lasts, and stands again when it
+// is lost: work's context ends then. Lead returns when ctx ends (nil), or with
+// the error of a work that ended by itself. The configuration is completed by
+// [Config.Complete].
+func Lead(ctx context.Context, client coordinationclient.LeasesGetter, config Config, logger *slog.Logger, work func(context.Context) error) error {
+	c := candidate{Config: config, client: client, logger: logger}
+	err := c.lead(ctx, work)
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
 // candidate stands for election by a Lease, in the way client-go's leader election
 // does, so that both kinds can stand against each other.
 type candidate struct {
-	LeaderElection
+	Config
 	client coordinationclient.LeasesGetter
 	logger *slog.Logger
 
