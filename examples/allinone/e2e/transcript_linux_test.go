@@ -225,7 +225,7 @@ func (j *journey) runClient(t *testing.T) {
 
 // fromClient gets a URL inside the pod "client".
 func (j *journey) fromClient(ctx context.Context, url string) (string, error) {
-	return j.try(ctx, "", "exec", "client", "--", "wget", "-q", "-T", "5", "-O", "-", url)
+	return j.try(ctx, "", "exec", "client", "--", "timeout", "5", "wget", "-q", "-O", "-", url)
 }
 
 func (j *journey) expose(t *testing.T) {
