@@ -181,8 +181,8 @@ func (w *warnings) containers(p *field.Path, meta *metav1.ObjectMeta, s *corev1.
 // ports mentions ports and names of ports that are there twice.
 func (w *warnings) ports(p *field.Path, s *corev1.PodSpec) {
 	type seen struct {
-		at *field.Path
-		corev1.ContainerPort
+		at   *field.Path
+		port corev1.ContainerPort
 	}
 	var all []seen
 	c := &checker{spec: s}
@@ -192,20 +192,21 @@ func (w *warnings) ports(p *field.Path, s *corev1.PodSpec) {
 			if x.HostIP != "" && x.HostPort == 0 {
 				w.say(at, "hostIP set without hostPort: %+v", x)
 			}
-			for _, y := range all {
-				if x.ContainerPort == y.ContainerPort.ContainerPort && x.Protocol == y.Protocol {
+			for _, old := range all {
+				y := old.port
+				if x.ContainerPort == y.ContainerPort && x.Protocol == y.Protocol {
 					switch {
 					case x.HostIP == y.HostIP && x.HostPort == y.HostPort:
-						w.say(at, "duplicate port definition with %s", y.at)
+						w.say(at, "duplicate port definition with %s", old.at)
 					case x.HostPort == 0 || y.HostPort == 0:
-						w.say(at, "overlapping port definition with %s", y.at)
+						w.say(at, "overlapping port definition with %s", old.at)
 					case x.HostPort == y.HostPort && (x.HostIP == "") != (y.HostIP == ""):
-						w.say(at, "dangerously ambiguous port definition with %s", y.at)
+						w.say(at, "dangerously ambiguous port definition with %s", old.at)
 					}
 				}
 				if x.Name != "" && x.Name == y.Name && !named {
 					named = true
-					w.say(at, "duplicate port name %q with %s, services and probes that select ports by name will use %s", x.Name, y.at, y.at)
+					w.say(at, "duplicate port name %q with %s, services and probes that select ports by name will use %s", x.Name, old.at, old.at)
 				}
 			}
 			all = append(all, seen{at, x})
