@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 
 	"github.com/keelson-project/keelson/cluster"
 )
@@ -57,6 +58,12 @@ func TestClusterInBubble(t *testing.T) {
 		c, err := cluster.Start(t.Context(), cluster.Options{SimulatedNodes: 2})
 		if err != nil {
 			t.Fatal(err)
+		}
+		// Who may do what is settled from the first moment on.
+		nobody := c.Config()
+		nobody.Impersonate = rest.ImpersonationConfig{UserName: "nobody", Groups: []string{"system:unauthenticated"}}
+		if _, err := kubernetes.NewForConfigOrDie(nobody).Discovery().ServerVersion(); err != nil {
+			t.Errorf("right after the start: %v", err)
 		}
 		client := c.Client()
 		if _, err := client.AppsV1().Deployments("default").Create(t.Context(), deployment("web", 4), metav1.CreateOptions{}); err != nil {

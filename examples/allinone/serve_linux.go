@@ -14,6 +14,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/containerd/log"
+
 	"github.com/keelson-project/keelson/apiserver/certs"
 	"github.com/keelson-project/keelson/apiserver/standard"
 	"github.com/keelson-project/keelson/cluster"
@@ -47,6 +49,9 @@ func serve(ctx context.Context, o options, stdout io.Writer) (err error) {
 	logger := slog.New(slog.DiscardHandler)
 	if o.verbose {
 		logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
+	} else {
+		// Some of containerd's plugins know no logger but their process's.
+		log.L.Logger.SetOutput(io.Discard)
 	}
 	clusterOptions := cluster.Options{
 		PodCIDR: o.podCIDR, ServiceCIDR: o.serviceCIDR, Logger: logger,
