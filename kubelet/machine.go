@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"maps"
+	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 
@@ -52,4 +54,18 @@ func newMachine(cfg Config) machine {
 		}
 	}
 	return m
+}
+
+// existing is the nearest directory above a path that exists.
+func existing(path string) string {
+	for {
+		if _, err := os.Stat(path); err == nil {
+			return path
+		}
+		above := filepath.Dir(path)
+		if above == path {
+			return path
+		}
+		path = above
+	}
 }

@@ -45,17 +45,6 @@ func measure(m *machine, root string) {
 	m.info.OSImage = osName("/etc/os-release")
 }
 
-// existing is the nearest directory above a path that exists.
-func existing(path string) string {
-	for path != "/" {
-		if _, err := os.Stat(path); err == nil {
-			return path
-		}
-		path = filepath.Dir(path)
-	}
-	return path
-}
-
 // usage is how full a file system is.
 type usage struct {
 	total, free        int64 // bytes
