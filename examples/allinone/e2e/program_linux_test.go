@@ -70,7 +70,8 @@ type instance struct {
 	err     error // of its end, once ended is closed
 }
 
-// launch starts allinone and does not wait for anything.
+// launch starts allinone and does not wait for anything. The end of the test
+// ends it as Ctrl-C does, so that the next test finds nothing of it.
 func launch(t *testing.T, dataDir string, args ...string) *instance {
 	t.Helper()
 	i := &instance{dataDir: dataDir, stdout: newOutput(), stderr: newOutput(), ended: make(chan struct{})}
@@ -86,7 +87,14 @@ func launch(t *testing.T, dataDir string, args ...string) *instance {
 		close(i.ended)
 	}()
 	t.Cleanup(func() {
-		i.kill()
+		select {
+		case <-i.ended:
+		default:
+			if err := i.interrupt(t); err != nil {
+				t.Errorf("Ctrl-C: %v", err)
+				i.kill()
+			}
+		}
 		if t.Failed() {
 			t.Logf("output of the program:\n%s%s", i.stdout, tail(i.stderr.String(), 60))
 		}
