@@ -43,9 +43,5 @@ func coredns(ctx context.Context, args []string) error {
 		return fmt.Errorf("coredns: %w", err)
 	}
 	<-ctx.Done()
-	var errs []error
-	for _, err := range instance.ShutdownCallbacks() {
-		errs = append(errs, err)
-	}
-	return errors.Join(append(errs, instance.Stop())...)
+	return errors.Join(append(instance.ShutdownCallbacks(), instance.Stop())...)
 }

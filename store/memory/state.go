@@ -2,7 +2,6 @@ package memory
 
 import (
 	"sort"
-	"strings"
 	"sync"
 
 	"github.com/tidwall/btree"
@@ -79,7 +78,10 @@ func rank(t *tree, key string) int {
 // prefixEnd returns the first key after all those that start with prefix; ok
 // is false if there is none.
 func prefixEnd(prefix string) (end string, ok bool) {
-	head := strings.TrimRight(prefix, "\xff")
+	head := prefix
+	for head != "" && head[len(head)-1] == 0xff {
+		head = head[:len(head)-1]
+	}
 	if head == "" {
 		return "", false
 	}

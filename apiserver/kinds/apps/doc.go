@@ -17,8 +17,6 @@ func Kinds() []*kinds.Kind {
 
 func gvk(kind string) schema.GroupVersionKind { return appsv1.SchemeGroupVersion.WithKind(kind) }
 
-func ref[T any](v T) *T { return &v }
-
 func set[T any](field **T, value T) {
 	if *field == nil {
 		*field = &value
