@@ -92,3 +92,29 @@ func TestPruneAndRemove(t *testing.T) {
 		}
 	}
 }
+
+// With version 1 the runtime makes cgroups in hierarchies that have no limits.
+func TestRemoveAllV1(t *testing.T) {
+	root := t.TempDir()
+	m := cgroup.New(root, "mine")
+	pod := cgroup.Pod{UID: "a"}
+	hierarchies := []string{"memory", "systemd", "unified"}
+	for _, h := range hierarchies {
+		for _, path := range []string{m.Path(pod), "others"} {
+			if err := os.MkdirAll(filepath.Join(root, h, path), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := m.RemoveAll(); err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range hierarchies {
+		if _, err := os.Stat(filepath.Join(root, h, "mine")); !os.IsNotExist(err) {
+			t.Errorf("in hierarchy %s: %v", h, err)
+		}
+		if _, err := os.Stat(filepath.Join(root, h, "others")); err != nil {
+			t.Errorf("what is not ours: %v", err)
+		}
+	}
+}

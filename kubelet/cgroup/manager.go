@@ -167,13 +167,21 @@ func (m *Manager) RemoveAll() error {
 	return m.remove(m.parent)
 }
 
-// remove removes a cgroup from every hierarchy.
+// remove removes a cgroup from every hierarchy, also from those without limits
+// (named ones, and a version 2 one beside version 1), where the runtime has
+// made it.
 func (m *Manager) remove(name string) error {
 	bases := []string{m.root}
 	if !m.unified {
 		bases = bases[:0]
-		for _, controller := range controllers() {
-			bases = append(bases, filepath.Join(m.root, controller))
+		hierarchies, err := os.ReadDir(m.root)
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("remove cgroup: %w", err)
+		}
+		for _, h := range hierarchies {
+			if h.IsDir() { // a link leads to another of them
+				bases = append(bases, filepath.Join(m.root, h.Name()))
+			}
 		}
 	}
 	for _, base := range bases {
