@@ -14,7 +14,7 @@ import (
 
 // traces are what a running program has made on this machine besides data.
 type traces struct {
-	processes, mounts, interfaces, addresses, tables, state []string
+	processes, mounts, interfaces, addresses, tables, cgroups, state []string
 }
 
 // lookForTraces looks at all of this test's namespaces: nothing else is in them.
@@ -68,10 +68,17 @@ func lookForTraces(t *testing.T, dataDir string) traces {
 	for _, table := range tables {
 		found.tables = append(found.tables, table.Name)
 	}
-	if found.state, err = filepath.Glob("/run/keelson*"); err != nil {
+	for _, pattern := range []string{"/sys/fs/cgroup/keelson-*", "/sys/fs/cgroup/*/keelson-*"} { // version 2, 1
+		cgroups, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found.cgroups = append(found.cgroups, cgroups...)
+	}
+	if found.state, err = filepath.Glob("/run/keelson-*"); err != nil {
 		t.Fatal(err)
 	}
-	for _, list := range []*[]string{&found.processes, &found.mounts, &found.interfaces, &found.addresses, &found.tables, &found.state} {
+	for _, list := range []*[]string{&found.processes, &found.mounts, &found.interfaces, &found.addresses, &found.tables, &found.cgroups, &found.state} {
 		slices.Sort(*list)
 	}
 	return found
@@ -86,7 +93,7 @@ func (found traces) less(others traces) []string {
 	}{
 		{"process", found.processes, others.processes}, {"mount", found.mounts, others.mounts},
 		{"interface", found.interfaces, others.interfaces}, {"address", found.addresses, others.addresses},
-		{"nftables table", found.tables, others.tables}, {"directory", found.state, others.state},
+		{"nftables table", found.tables, others.tables}, {"cgroup", found.cgroups, others.cgroups}, {"directory", found.state, others.state},
 	} {
 		for _, one := range kind.has {
 			if !slices.Contains(kind.known, one) {
@@ -111,7 +118,7 @@ func TestEnd(t *testing.T) {
 	for name, made := range map[string][2]int{
 		"processes": {len(before.processes), len(running.processes)}, "mounts": {len(before.mounts), len(running.mounts)},
 		"interfaces": {len(before.interfaces), len(running.interfaces)}, "tables": {len(before.tables), len(running.tables)},
-		"state": {len(before.state), len(running.state)},
+		"cgroups": {len(before.cgroups), len(running.cgroups)}, "state": {len(before.state), len(running.state)},
 	} {
 		if made[1] <= made[0] {
 			t.Errorf("a running cluster shows no more %s (%d) than none (%d): this test looks in the wrong place", name, made[1], made[0])
