@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -22,6 +23,10 @@ const (
 	tokenSeconds = 3607
 	rootCAConfig = "kube-root-ca.crt"
 	mirrorPod    = "kubernetes.io/config.mirror"
+	// A new namespace has its default account a moment later: so many times
+	// it is looked for.
+	attempts      = 10
+	betweenLookup = 100 * time.Millisecond
 )
 
 // Plugin is the admission plugin ServiceAccount.
@@ -96,9 +101,17 @@ func (p Plugin) Validate(ctx context.Context, a *admission.Attributes) error {
 }
 
 func (p Plugin) account(ctx context.Context, a *admission.Attributes, pod *corev1.Pod) (*corev1.ServiceAccount, error) {
-	account, err := p.Account(ctx, a.Namespace, pod.Spec.ServiceAccountName)
+	name := pod.Spec.ServiceAccountName
+	account, err := p.Account(ctx, a.Namespace, name)
+	for tried := 1; tried < attempts && name == defaultName && apierrors.IsNotFound(err) && ctx.Err() == nil; tried++ {
+		select {
+		case <-time.After(betweenLookup):
+			account, err = p.Account(ctx, a.Namespace, name)
+		case <-ctx.Done():
+		}
+	}
 	if err != nil {
-		return nil, apierrors.NewForbidden(a.Resource.GroupResource(), a.Name, fmt.Errorf("error looking up service account %s/%s: %w", a.Namespace, pod.Spec.ServiceAccountName, err))
+		return nil, apierrors.NewForbidden(a.Resource.GroupResource(), a.Name, fmt.Errorf("error looking up service account %s/%s: %w", a.Namespace, name, err))
 	}
 	return account, nil
 }
