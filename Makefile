@@ -26,7 +26,7 @@ build:
 test: build
 	@hack/packages gcc libc6-dev runc nftables iproute2 iptables conntrack apache2-bin busybox-static
 	CGO_ENABLED=1 $(GO) test -race -vet=off -timeout 10m $$($(GO) list $(TESTS) | grep -vE '$(HEAVY)')
-	CGO_ENABLED=0 $(GO) test -vet=off -timeout 10m $$($(GO) list $(TESTS) | grep -E '$(HEAVY)')
+	KEELSON_BIN=$(CURDIR)/bin CGO_ENABLED=0 $(GO) test -vet=off -timeout 10m $$($(GO) list $(TESTS) | grep -E '$(HEAVY)')
 
 bench:
 	CGO_ENABLED=0 $(GO) test -run '^$$' -bench . -benchmem ./store/... ./apiserver/... ./scheduler/... ./proxy/...

@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -77,7 +79,10 @@ func sandbox() (int, error) {
 	defer os.RemoveAll(scratch)
 	// The death signal comes when the thread ends that asked for it.
 	runtime.LockOSThread()
-	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	// Without this file the result is not cached, which would outlive changes
+	// of the programs.
+	args := slices.DeleteFunc(slices.Clone(os.Args[1:]), func(arg string) bool { return strings.HasPrefix(arg, "-test.testlogfile") })
+	cmd := exec.Command("/proc/self/exe", args...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.Env = append(os.Environ(), roleVariable+"=init", binVariable+"="+bin, "TMPDIR="+scratch)
 	cmd.SysProcAttr = &syscall.SysProcAttr{
