@@ -3,7 +3,6 @@
 # make bench   run the benchmarks whose figures docs/benchmarks.md quotes
 # make check   format, modules, vet and staticcheck
 
-export GOFLAGS ?= -mod=mod
 GO ?= go
 TESTS ?= ./...
 # The packages that link containerd, etcd's server or kubectl, or that measure

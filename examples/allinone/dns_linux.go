@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"text/template"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -27,9 +28,10 @@ var dnsManifest string
 
 // dnsConfig fills in the manifest.
 type dnsConfig struct {
-	Image   string
-	Address netip.Addr
-	Domain  string
+	Image      string
+	PullPolicy corev1.PullPolicy
+	Address    netip.Addr
+	Domain     string
 }
 
 // deployDNS applies the manifest, as kubectl apply --server-side would.

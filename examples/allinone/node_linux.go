@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/keelson-project/keelson/cluster"
 	"github.com/keelson-project/keelson/internal/imagebuild"
 	"github.com/keelson-project/keelson/kubelet/cgroup"
@@ -33,6 +35,15 @@ func imageOf(n *node) string {
 		return "keelson.local/allinone:simulated"
 	}
 	return n.image
+}
+
+// pullPolicyOf is Never where the image has been packed here, for no registry
+// has it.
+func pullPolicyOf(n *node) corev1.PullPolicy {
+	if n == nil {
+		return corev1.PullIfNotPresent
+	}
+	return corev1.PullNever
 }
 
 // openNode starts containerd and opens the network. What it makes on this

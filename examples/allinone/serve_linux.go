@@ -105,7 +105,7 @@ func serve(ctx context.Context, o options, stdout io.Writer) (err error) {
 	}
 	undo.add(c.Close)
 
-	if err := deployDNS(ctx, c, dnsConfig{Image: imageOf(n), Address: nthAddr(o.serviceCIDR, 10), Domain: "cluster.local"}); err != nil {
+	if err := deployDNS(ctx, c, dnsConfig{Image: imageOf(n), PullPolicy: pullPolicyOf(n), Address: nthAddr(o.serviceCIDR, 10), Domain: "cluster.local"}); err != nil {
 		return err
 	}
 	if err := writeKubeconfig(o.kubeconfig, c.PKI(), addr); err != nil {
@@ -143,12 +143,17 @@ func openStore(ctx context.Context, o options, logger *slog.Logger) (store.Store
 		}
 		return st, nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, etcdTimeout)
+	defer cancel()
 	st, err := etcd.Open(ctx, etcd.Config{Endpoints: strings.Split(o.store, ","), Logger: logger})
 	if err != nil {
-		return nil, fmt.Errorf("-store %s: %w", o.store, err)
+		return nil, fmt.Errorf("-store %s: %w: is etcd running there?", o.store, err)
 	}
 	return st, nil
 }
+
+// etcdTimeout is how long an etcd cluster is given to answer the first time.
+const etcdTimeout = 5 * time.Second
 
 // writeKubeconfig writes the administrator's kubeconfig, for its owner alone.
 func writeKubeconfig(file string, pki *standard.PKI, addr netip.AddrPort) error {
