@@ -49,6 +49,7 @@ func TestMisuse(t *testing.T) {
 		{"bad address", []string{"-listen", "6443"}, nil, nil, []string{`-listen "6443"`, "127.0.0.1:6443"}},
 		{"bad runtime", []string{"-runtime", "docker"}, nil, nil, []string{`-runtime "docker"`, "containerd", "simulated"}},
 		{"bad store", []string{"-store", "sqlite"}, nil, nil, []string{`-store "sqlite"`, "embedded", "memory"}},
+		{"no etcd there", []string{"-store", "http://127.0.0.1:1", "-runtime", "simulated"}, nil, nil, []string{"-store http://127.0.0.1:1", "is etcd running there?"}},
 		{"no image directory", []string{"-images", "/nowhere"}, nil, nil, []string{`-images "/nowhere" is no directory`}},
 		{"bad node name", []string{"-node-name", "A B"}, nil, nil, []string{`-node-name "A B"`}},
 		{"busy port", []string{"-listen", busy.Addr().String()}, nil, nil, []string{busy.Addr().String(), "address already in use", "choose another port"}},
