@@ -19,8 +19,6 @@ import (
 
 	"github.com/keelson-project/keelson/internal/imagebuild"
 	"github.com/keelson-project/keelson/kubelet/containerd"
-	"github.com/keelson-project/keelson/store"
-	"github.com/keelson-project/keelson/store/memory"
 )
 
 // preflight says what this machine lacks, before anything is touched.
@@ -173,8 +171,6 @@ func (l *listeners) Close() error {
 	})
 	return err
 }
-
-func newMemoryStore() store.Store { return memory.New() }
 
 // importImage hands an image to the runtime under a name.
 func importImage(ctx context.Context, rt *containerd.Runtime, ref string, img v1.Image) error {

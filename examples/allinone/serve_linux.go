@@ -22,6 +22,7 @@ import (
 	"github.com/keelson-project/keelson/store"
 	"github.com/keelson-project/keelson/store/etcd"
 	"github.com/keelson-project/keelson/store/etcd/embedded"
+	"github.com/keelson-project/keelson/store/memory"
 )
 
 // serve runs the cluster until ctx ends, and then takes away all of it but its
@@ -135,7 +136,7 @@ func tryCommand(o options) string {
 func openStore(ctx context.Context, o options, logger *slog.Logger) (store.Store, error) {
 	switch o.store {
 	case "memory":
-		return newMemoryStore(), nil
+		return memory.New(), nil
 	case "embedded":
 		st, err := embedded.Start(ctx, embedded.Config{Dir: filepath.Join(o.dataDir, "etcd"), Logger: logger})
 		if err != nil {
