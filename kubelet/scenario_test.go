@@ -388,9 +388,9 @@ func TestInitAndSidecar(t *testing.T) {
 
 func TestSandboxThatFailsIsNotHurried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tries := 0
+		var tries atomic.Int32
 		rt := simulated.New(simulated.Config{SandboxError: func(kubelet.SandboxSpec) error {
-			if tries++; tries <= 3 {
+			if tries.Add(1) <= 3 {
 				return errors.New("no room")
 			}
 			return nil
@@ -398,15 +398,15 @@ func TestSandboxThatFailsIsNotHurried(t *testing.T) {
 		n := startNode(t, newAPI(t), rt)
 		n.create(newPod("web"))
 		after(5 * time.Second)
-		if tries != 1 || condition(n.pod("web"), corev1.PodReadyToStartContainers) != corev1.ConditionFalse {
-			t.Errorf("%d tries in 5 s", tries)
+		if tries.Load() != 1 || condition(n.pod("web"), corev1.PodReadyToStartContainers) != corev1.ConditionFalse {
+			t.Errorf("%d tries in 5 s", tries.Load())
 		}
 		if !slices.Contains(n.events("web"), "FailedCreatePodSandBox") {
 			t.Errorf("events %v", n.events("web"))
 		}
 		after(26 * time.Second)
-		if tries != 4 || n.pod("web").Status.Phase != corev1.PodRunning {
-			t.Errorf("after 31 s: %d tries, %+v", tries, n.pod("web").Status)
+		if tries.Load() != 4 || n.pod("web").Status.Phase != corev1.PodRunning {
+			t.Errorf("after 31 s: %d tries, %+v", tries.Load(), n.pod("web").Status)
 		}
 	})
 }
