@@ -49,6 +49,10 @@ type Config struct {
 	ServiceCIDRs []netip.Prefix
 	// ClusterDomain defaults to "cluster.local".
 	ClusterDomain string
+	// Issuer is what service account tokens say they come from, and the
+	// audience of those that ask for none; default
+	// https://kubernetes.default.svc. with the cluster domain.
+	Issuer string
 	// Tokens are bearer tokens and whose they are.
 	Tokens map[string]user.Info
 	// Kubelets, if set, makes what finds kubelets, for logs, exec and port
@@ -74,6 +78,9 @@ func (c *Config) complete() error {
 	}
 	if c.ClusterDomain == "" {
 		c.ClusterDomain = "cluster.local"
+	}
+	if c.Issuer == "" {
+		c.Issuer = "https://kubernetes.default.svc." + c.ClusterDomain
 	}
 	if c.Kubelets == nil {
 		c.Kubelets = func(client kubernetes.Interface) connect.Kubelets { return NewNodeKubelets(client, c.PKI.CA) }
@@ -123,7 +130,7 @@ func (c *Config) plug(s *apiserver.Server, all []*kinds.Kind) (apiserver.Plugins
 			alloc.Install(k)
 		}
 	}
-	tokens := serviceaccount.Config{Issuer: "https://kubernetes.default.svc." + c.ClusterDomain, Key: c.PKI.TokenKey, Client: client}
+	tokens := serviceaccount.Config{Issuer: c.Issuer, Key: c.PKI.TokenKey, Client: client}
 	issuer, err := serviceaccount.NewIssuer(tokens)
 	if err != nil {
 		return none, err
