@@ -71,7 +71,7 @@ func (objects) desc() *prometheus.Desc {
 // Collect implements prometheus.Collector.
 func (o objects) Collect(ch chan<- prometheus.Metric) {
 	for _, r := range o.s.registry.Resources() {
-		if r.GVK != r.Kind.GroupVersionKind {
+		if !r.First() {
 			continue
 		}
 		snap, _ := r.Cached().Snapshot()

@@ -23,6 +23,7 @@ type Definition[T Object] struct {
 	New        func() T
 	NewList    func() runtime.Object
 	Views      []View
+	StoredOnly bool
 
 	ValidName func(name string, prefix bool) []string // default: a DNS subdomain
 	Default   func(obj T)
@@ -57,8 +58,9 @@ type Definition[T Object] struct {
 	GetScale func(obj T, scale *autoscalingv1.Scale)
 	SetScale func(obj T, replicas int32)
 
-	Fields     func(obj T) fields.Set
-	FieldNames []string
+	Fields           func(obj T) fields.Set
+	FieldNames       []string
+	NoNamespaceField bool
 
 	Columns    []metav1.TableColumnDefinition
 	Cells      func(obj T) []any
@@ -75,7 +77,7 @@ type Part[T Object] struct {
 func (d Definition[T]) Kind() *Kind {
 	k := &Kind{
 		GroupVersionKind: d.GVK, Names: d.Names, Namespaced: d.Namespaced, StorageKey: d.StorageKey,
-		New: func() Object { return d.New() }, NewList: d.NewList, Views: d.Views,
+		New: func() Object { return d.New() }, NewList: d.NewList, Views: d.Views, StoredOnly: d.StoredOnly,
 		ValidName:      d.ValidName,
 		Default:        one(d.Default),
 		PrepareCreate:  inContext(d.PrepareCreate),
@@ -85,7 +87,7 @@ func (d Definition[T]) Kind() *Kind {
 		Canonicalize:   one(d.Canonicalize),
 		CreateOnUpdate: d.CreateOnUpdate, UnconditionalUpdate: d.UnconditionalUpdate, Deprecated: d.Deprecated, Resets: d.Resets,
 		TTL: get(d.TTL), ReturnDeleted: d.ReturnDeleted, DefaultPropagation: d.DefaultPropagation,
-		Fields: get(d.Fields), FieldNames: d.FieldNames,
+		Fields: get(d.Fields), FieldNames: d.FieldNames, NoNamespaceField: d.NoNamespaceField,
 		Columns: d.Columns, Cells: get(d.Cells), Conditions: get(d.Conditions),
 	}
 	if k.StorageKey == "" {

@@ -42,6 +42,9 @@ type Kind struct {
 	NewList func() runtime.Object
 	// Views are other groups or versions the same stored objects are served as.
 	Views []View
+	// StoredOnly keeps the kind's own version for the store: only Views are
+	// served, of which there is at least one then.
+	StoredOnly bool
 
 	// ValidName returns what is wrong with a name (or, with prefix, a
 	// generateName); never nil.
@@ -105,16 +108,18 @@ type Kind struct {
 	// Subresources are further parts of the object with writers of their
 	// own, by name, such as "finalize"; they are served like /status.
 	Subresources map[string]*Status
-	// Resets names top-level fields that writers of the resource itself ("")
-	// or of a subresource cannot own, because their changes are taken back;
-	// besides the spec for status and the status for the rest.
+	// Resets names fields, such as "spec" or "status.conditions", that writers
+	// of the resource itself ("") or of a subresource cannot own, because their
+	// changes are taken back; besides the spec for status and the status for
+	// the rest.
 	Resets map[string][]string
 
 	// Fields returns the selectable fields besides metadata.name and
 	// metadata.namespace. FieldNames lists them; a selector that names
-	// another is refused.
-	Fields     func(obj Object) fields.Set
-	FieldNames []string
+	// another is refused, and so is one by namespace if NoNamespaceField.
+	Fields           func(obj Object) fields.Set
+	FieldNames       []string
+	NoNamespaceField bool
 
 	// Columns and Cells make a Table: one cell for each column. Without them
 	// the columns are Name and Created At. Conditions, if set, are those of
@@ -162,7 +167,7 @@ type View struct {
 // Is reports whether k serves the resource in the group and version given,
 // by itself or by a view.
 func (k *Kind) Is(gvr schema.GroupVersionResource) bool {
-	if k.GroupVersion() == gvr.GroupVersion() && k.Resource == gvr.Resource {
+	if !k.StoredOnly && k.GroupVersion() == gvr.GroupVersion() && k.Resource == gvr.Resource {
 		return true
 	}
 	for i := range k.Views {

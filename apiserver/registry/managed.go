@@ -59,7 +59,11 @@ func (r *Resource) resetFields(subresource string) map[fieldpath.APIVersion]fiel
 	}
 	set := fieldpath.NewSet()
 	for _, p := range paths {
-		set.Insert(fieldpath.MakePathOrDie(p))
+		var path fieldpath.Path
+		for name := range strings.SplitSeq(p, ".") {
+			path = append(path, fieldpath.PathElement{FieldName: &name})
+		}
+		set.Insert(path)
 	}
 	return fieldpath.NewExcludeFilterSetMap(map[fieldpath.APIVersion]*fieldpath.Set{
 		fieldpath.APIVersion(r.GVK.GroupVersion().String()): set,

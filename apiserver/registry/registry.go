@@ -68,13 +68,17 @@ func (r *Registry) SetAdmission(c admission.Chain) { r.admission = c }
 // Cache is the registry's cache; whoever owns the registry runs it.
 func (r *Registry) Cache() *cache.Cache { return r.cache }
 
-// Add begins to serve a kind, in its own version and in all of its views. While
-// the cache runs it returns when the kind's objects are there.
+// Add begins to serve a kind, in its own version, unless that is for the store
+// alone, and in all of its views. While the cache runs it returns when the
+// kind's objects are there.
 func (r *Registry) Add(ctx context.Context, k *kinds.Kind) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	old := *r.resources.Load()
 	all := r.versions(k)
+	if k.StoredOnly && len(all) == 1 {
+		return fmt.Errorf("%s is stored only and has no view to be served as", k.GroupVersionKind)
+	}
 	for _, v := range all {
 		if old[v.GVR] != nil {
 			return fmt.Errorf("resource %s is served already", v.GVR)
@@ -90,6 +94,9 @@ func (r *Registry) Add(ctx context.Context, k *kinds.Kind) error {
 		next[gvr] = res
 	}
 	for i, v := range all {
+		if i == 0 && k.StoredOnly {
+			continue
+		}
 		v.cached, v.hub, v.stored = cached, source, all[0].Type
 		if i > 0 {
 			v.shown = source.Views[i-1]
@@ -184,6 +191,12 @@ func (r *Registry) versions(k *kinds.Kind) []*Resource {
 		all = append(all, res)
 	}
 	return all
+}
+
+// First reports whether of all the groups and versions that show the kind this
+// is the one to count its objects by.
+func (r *Resource) First() bool {
+	return r.view == nil || r.Kind.StoredOnly && r.index == 0
 }
 
 // Part returns what a subresource writes like /status, or nil.

@@ -69,7 +69,7 @@ func (r *Resource) selectableField(name string) bool {
 	case "metadata.name":
 		return true
 	case "metadata.namespace":
-		return r.Kind.Namespaced || len(r.Kind.FieldNames) == 0
+		return !r.Kind.NoNamespaceField && (r.Kind.Namespaced || len(r.Kind.FieldNames) == 0)
 	}
 	return slices.Contains(r.Kind.FieldNames, name)
 }

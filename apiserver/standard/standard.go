@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"slices"
 
+	certificatesv1 "k8s.io/api/certificates/v1"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
@@ -21,6 +22,7 @@ import (
 	"github.com/keelson-project/keelson/apiserver/connect"
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/builtin"
+	"github.com/keelson-project/keelson/apiserver/kinds/certificates"
 	"github.com/keelson-project/keelson/apiserver/openapi"
 	"github.com/keelson-project/keelson/apiserver/pods"
 	"github.com/keelson-project/keelson/apiserver/rbac"
@@ -149,6 +151,11 @@ func (c *Config) plug(s *apiserver.Server, all []*kinds.Kind) (apiserver.Plugins
 	identify := authn.Config{
 		ClientCAs: authn.NewClientCAs(c.PKI.CA.Pool()),
 		Tokens:    []authenticator.Token{authn.StaticTokens(c.Tokens), accounts},
+	}
+	for _, k := range all {
+		if k.Group == certificatesv1.GroupName && k.GroupVersionKind.Kind == "PodCertificateRequest" {
+			certificates.RequireSigner(k, may)
+		}
 	}
 	reviews, err := review.New(review.Config{
 		Tokens: authn.New(identify), Audiences: authenticator.Audiences{tokens.Issuer}, Authorizer: may, Rules: roles,

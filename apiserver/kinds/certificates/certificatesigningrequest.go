@@ -6,7 +6,7 @@ import (
 	"time"
 
 	certificatesv1 "k8s.io/api/certificates/v1"
-	"k8s.io/apimachinery/pkg/api/validation/path"
+	certificatesv1beta1 "k8s.io/api/certificates/v1beta1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -19,14 +19,15 @@ import (
 )
 
 func certificateSigningRequest() *kinds.Kind {
-	spec := certificatesv1.CertificateSigningRequestSpec{}.SwaggerDoc()
+	// Its columns are told of as they were in v1beta1.
+	spec, status := certificatesv1beta1.CertificateSigningRequestSpec{}.SwaggerDoc(), certificatesv1beta1.CertificateSigningRequestStatus{}.SwaggerDoc()
 	return kinds.Definition[*certificatesv1.CertificateSigningRequest]{
 		GVK:     gvk("CertificateSigningRequest"),
 		Names:   kinds.Names{Resource: "certificatesigningrequests", Singular: "certificatesigningrequest", ShortNames: []string{"csr"}},
 		New:     func() *certificatesv1.CertificateSigningRequest { return &certificatesv1.CertificateSigningRequest{} },
 		NewList: func() runtime.Object { return &certificatesv1.CertificateSigningRequestList{} },
 
-		ValidName:     path.ValidatePathSegmentName,
+		ValidName:     anyName,
 		PrepareCreate: prepareRequest,
 		PrepareUpdate: func(_ context.Context, csr, old *certificatesv1.CertificateSigningRequest) {
 			csr.Spec = old.Spec
@@ -34,9 +35,14 @@ func certificateSigningRequest() *kinds.Kind {
 		},
 		UnconditionalUpdate: true,
 
-		Resets: map[string][]string{"": {"spec"}, "approval": {"spec"}},
+		Resets: map[string][]string{"": {"spec"}, "status": {"status.conditions"}, "approval": {"spec", "status.certificate"}},
 		Subresources: map[string]kinds.Part[*certificatesv1.CertificateSigningRequest]{
-			"approval": {PrepareUpdate: func(_ context.Context, csr, old *certificatesv1.CertificateSigningRequest) { PrepareApproval(csr, old) }},
+			"approval": {
+				PrepareUpdate: func(_ context.Context, csr, old *certificatesv1.CertificateSigningRequest) { prepareApproval(csr, old) },
+				ValidateUpdate: func(_ context.Context, csr, old *certificatesv1.CertificateSigningRequest) field.ErrorList {
+					return validateUpdate(csr, old, change{approval: true})
+				},
+			},
 		},
 		HasStatus: true,
 		PrepareStatusUpdate: func(_ context.Context, csr, old *certificatesv1.CertificateSigningRequest) {
@@ -52,7 +58,7 @@ func certificateSigningRequest() *kinds.Kind {
 		FieldNames: []string{"spec.signerName"},
 
 		Validate: func(_ context.Context, o *certificatesv1.CertificateSigningRequest) field.ErrorList {
-			return validate(o)
+			return validate(o, flaws{})
 		},
 		ValidateUpdate: func(_ context.Context, o, old *certificatesv1.CertificateSigningRequest) field.ErrorList {
 			return validateUpdate(o, old, change{})
@@ -67,7 +73,7 @@ func certificateSigningRequest() *kinds.Kind {
 			column.Text("SignerName", spec["signerName"]),
 			column.Text("Requestor", spec["request"]),
 			column.Text("RequestedDuration", spec["expirationSeconds"]),
-			column.Text("Condition", certificatesv1.CertificateSigningRequestStatus{}.SwaggerDoc()["conditions"]),
+			column.Text("Condition", status["conditions"]),
 		},
 		Cells: func(csr *certificatesv1.CertificateSigningRequest) []any {
 			signer, wanted := csr.Spec.SignerName, column.None
@@ -97,9 +103,9 @@ func prepareRequest(ctx context.Context, csr *certificatesv1.CertificateSigningR
 	csr.Status = certificatesv1.CertificateSigningRequestStatus{}
 }
 
-// PrepareApproval takes back what a writer of the approval subresource may
+// prepareApproval takes back what a writer of the approval subresource may
 // not change: all but the conditions.
-func PrepareApproval(csr, old *certificatesv1.CertificateSigningRequest) {
+func prepareApproval(csr, old *certificatesv1.CertificateSigningRequest) {
 	stampConditions(csr, old)
 	conditions := csr.Status.Conditions
 	csr.Spec = old.Spec

@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"slices"
 
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -31,7 +32,34 @@ var knownUsages = []certificatesv1.KeyUsage{
 	certificatesv1.UsageSMIME, certificatesv1.UsageServerAuth, certificatesv1.UsageSigning, certificatesv1.UsageTimestamping,
 }
 
-func validate(csr *certificatesv1.CertificateSigningRequest) field.ErrorList {
+// flaws are what a stored request may have, being older than the rules
+// against it: an update does not refuse it for them.
+type flaws struct {
+	unknownUsages, repeatedUsages, legacySigner              bool
+	approvedAndDenied, repeatedConditions, untypedConditions bool
+	certificate                                              bool
+}
+
+func flawsOf(csr *certificatesv1.CertificateSigningRequest) (f flaws) {
+	usages := map[certificatesv1.KeyUsage]bool{}
+	for _, u := range csr.Spec.Usages {
+		f.unknownUsages = f.unknownUsages || !slices.Contains(knownUsages, u)
+		f.repeatedUsages = f.repeatedUsages || usages[u]
+		usages[u] = true
+	}
+	f.legacySigner = csr.Spec.SignerName == legacySigner
+	types := map[certificatesv1.RequestConditionType]bool{}
+	for _, c := range csr.Status.Conditions {
+		f.repeatedConditions = f.repeatedConditions || types[c.Type]
+		types[c.Type] = true
+	}
+	f.untypedConditions = types[""]
+	f.approvedAndDenied = types[certificatesv1.CertificateApproved] && types[certificatesv1.CertificateDenied]
+	f.certificate = issued(csr.Status.Certificate) != nil
+	return f
+}
+
+func validate(csr *certificatesv1.CertificateSigningRequest, may flaws) field.ErrorList {
 	e, p, s := &check.Errors{}, field.NewPath("spec"), &csr.Spec
 	if err := readable(s.Request); err != nil {
 		e.Invalid(p.Child("request"), s.Request, err.Error())
@@ -42,13 +70,15 @@ func validate(csr *certificatesv1.CertificateSigningRequest) field.ErrorList {
 	seen := map[certificatesv1.KeyUsage]bool{}
 	for i, u := range s.Usages {
 		at := p.Child("usages").Index(i)
-		check.OneOf(e, at, u, knownUsages...)
-		if seen[u] {
+		if !may.unknownUsages {
+			check.OneOf(e, at, u, knownUsages...)
+		}
+		if seen[u] && !may.repeatedUsages {
 			e.Duplicate(at, u)
 		}
 		seen[u] = true
 	}
-	if s.SignerName == legacySigner {
+	if s.SignerName == legacySigner && !may.legacySigner {
 		e.Invalid(p.Child("signerName"), s.SignerName, "the legacy signerName is not allowed via this API version")
 	} else {
 		e.SignerName(p.Child("signerName"), s.SignerName)
@@ -56,7 +86,12 @@ func validate(csr *certificatesv1.CertificateSigningRequest) field.ErrorList {
 	if n := s.ExpirationSeconds; n != nil && *n < leastSeconds {
 		e.Invalid(p.Child("expirationSeconds"), *n, "may not specify a duration less than 600 seconds (10 minutes)")
 	}
-	conditions(e, field.NewPath("status", "conditions"), csr.Status.Conditions)
+	conditions(e, field.NewPath("status", "conditions"), csr.Status.Conditions, may)
+	if !may.certificate {
+		if err := issued(csr.Status.Certificate); err != nil {
+			e.Invalid(field.NewPath("status", "certificate"), "<certificate data>", err.Error())
+		}
+	}
 	return e.List
 }
 
@@ -73,22 +108,24 @@ func readable(data []byte) error {
 	return r.CheckSignature()
 }
 
-func conditions(e *check.Errors, p *field.Path, list []certificatesv1.CertificateSigningRequestCondition) {
+func conditions(e *check.Errors, p *field.Path, list []certificatesv1.CertificateSigningRequestCondition, may flaws) {
 	const approved, denied, failed = certificatesv1.CertificateApproved, certificatesv1.CertificateDenied, certificatesv1.CertificateFailed
 	seen := map[certificatesv1.RequestConditionType]bool{}
 	for i, c := range list {
-		p, t := p.Index(i), c.Type
-		e.NotEmpty(p.Child("type"), string(t))
+		at, t := p.Index(i), c.Type
+		if !may.untypedConditions {
+			e.NotEmpty(at.Child("type"), string(t))
+		}
 		if t == approved || t == denied || t == failed {
-			check.RequiredOneOf(e, p.Child("status"), c.Status, corev1.ConditionTrue)
+			check.RequiredOneOf(e, at.Child("status"), c.Status, corev1.ConditionTrue)
 		} else {
-			check.RequiredOneOf(e, p.Child("status"), c.Status, corev1.ConditionFalse, corev1.ConditionTrue, corev1.ConditionUnknown)
+			check.RequiredOneOf(e, at.Child("status"), c.Status, corev1.ConditionFalse, corev1.ConditionTrue, corev1.ConditionUnknown)
 		}
-		if t == approved && seen[denied] || t == denied && seen[approved] {
-			e.Invalid(field.NewPath("status", "conditions"), t, "Approved and Denied conditions are mutually exclusive")
+		if (t == approved && seen[denied] || t == denied && seen[approved]) && !may.approvedAndDenied {
+			e.Add(field.Invalid(p, t, "Approved and Denied conditions are mutually exclusive").WithOrigin("zeroOrOneOf").MarkCoveredByDeclarative())
 		}
-		if seen[t] {
-			e.Duplicate(p.Child("type"), t)
+		if seen[t] && !may.repeatedConditions {
+			e.Duplicate(at.Child("type"), t)
 		}
 		seen[t] = true
 	}
@@ -99,19 +136,15 @@ type change struct{ approval, certificate bool }
 
 func validateUpdate(csr, old *certificatesv1.CertificateSigningRequest, may change) field.ErrorList {
 	e := &check.Errors{}
-	status := field.NewPath("status")
-	if cert := csr.Status.Certificate; !bytes.Equal(cert, old.Status.Certificate) {
-		if err := issued(cert); err != nil {
-			e.Invalid(status.Child("certificate"), "<certificate data>", err.Error())
-		}
-		switch {
-		case !may.certificate:
-			e.Forbidden(status.Child("certificate"), "updates may not set certificate content")
-		case len(old.Status.Certificate) > 0:
-			e.Forbidden(status.Child("certificate"), "updates may not modify existing certificate content")
-		}
+	status, tolerated := field.NewPath("status"), flawsOf(old)
+	if bytes.Equal(csr.Status.Certificate, old.Status.Certificate) {
+		tolerated.certificate = true
+	} else if !may.certificate {
+		e.Forbidden(status.Child("certificate"), "updates may not set certificate content")
+	} else if len(old.Status.Certificate) > 0 {
+		e.Forbidden(status.Child("certificate"), "updates may not modify existing certificate content")
 	}
-	e.Add(validate(csr)...)
+	e.Add(validate(csr, tolerated)...)
 	for _, t := range []certificatesv1.RequestConditionType{certificatesv1.CertificateApproved, certificatesv1.CertificateDenied, certificatesv1.CertificateFailed} {
 		now, was := picked(csr, t), picked(old, t)
 		says := func(what string) { e.Forbidden(status.Child("conditions"), fmt.Sprintf("updates may not %s", what)) }
@@ -125,12 +158,6 @@ func validateUpdate(csr, old *certificatesv1.CertificateSigningRequest, may chan
 		}
 	}
 	return e.List
-}
-
-// ValidateApproval returns what is wrong with a change of the approval of a
-// request.
-func ValidateApproval(csr, old *certificatesv1.CertificateSigningRequest) field.ErrorList {
-	return validateUpdate(csr, old, change{approval: true})
 }
 
 func picked(csr *certificatesv1.CertificateSigningRequest, t certificatesv1.RequestConditionType) (list []certificatesv1.CertificateSigningRequestCondition) {

@@ -44,19 +44,21 @@ func (e *Errors) SignerName(p *field.Path, name string) {
 	}
 }
 
-// TrustBundleName returns what is wrong with the name of a cluster trust
-// bundle of a signer; without one signer is empty.
-func TrustBundleName(signer, name string) []string {
-	if signer == "" {
-		if strings.Contains(name, ":") {
-			return []string{"ClusterTrustBundle without signer name must not have \":\" in its name"}
+// TrustBundleName judges names of cluster trust bundles of a signer, or of
+// bundles without one where signer is empty.
+func TrustBundleName(signer string) func(name string, prefix bool) []string {
+	return func(name string, prefix bool) []string {
+		if signer == "" {
+			if strings.Contains(name, ":") {
+				return []string{"ClusterTrustBundle without signer name must not have \":\" in its name"}
+			}
+			return apivalidation.NameIsDNSSubdomain(name, prefix)
 		}
-		return apivalidation.NameIsDNSSubdomain(name, false)
+		start := strings.ReplaceAll(signer, "/", ":") + ":"
+		rest, ok := strings.CutPrefix(name, start)
+		if !ok {
+			return []string{fmt.Sprintf("ClusterTrustBundle for signerName %s must be named with prefix %s", signer, start)}
+		}
+		return apivalidation.NameIsDNSSubdomain(rest, prefix)
 	}
-	prefix := strings.ReplaceAll(signer, "/", ":") + ":"
-	rest, ok := strings.CutPrefix(name, prefix)
-	if !ok {
-		return []string{fmt.Sprintf("ClusterTrustBundle for signerName %s must be named with prefix %s", signer, prefix)}
-	}
-	return apivalidation.NameIsDNSSubdomain(rest, false)
 }

@@ -103,7 +103,7 @@ func (c *checker) trustBundle(x *corev1.ClusterTrustBundleProjection, p *field.P
 		if i := strings.LastIndex(*x.Name, ":"); i >= 0 {
 			signer = (*x.Name)[:i]
 		}
-		for _, msg := range check.TrustBundleName(signer, *x.Name) {
+		for _, msg := range check.TrustBundleName(signer)(*x.Name, false) {
 			c.Invalid(p.Child("name"), *x.Name, "not a valid clustertrustbundlename: "+msg)
 		}
 		if x.LabelSelector != nil {
