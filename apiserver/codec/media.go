@@ -1,11 +1,14 @@
 package codec
 
 import (
+	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/munnerz/goautoneg"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
@@ -20,10 +23,17 @@ const (
 	Protobuf
 )
 
-var names = [...]string{"application/json", "application/yaml", "application/vnd.kubernetes.protobuf"}
+var (
+	names       = [...]string{"application/json", "application/yaml", "application/vnd.kubernetes.protobuf"}
+	streamNames = [...]string{"application/json;stream=watch", "application/vnd.kubernetes.protobuf;stream=watch"}
+)
 
-// Names are the media types in the server's order of preference.
+// Names are the media types in the server's order of preference. Do not change
+// them.
 func Names() []string { return names[:] }
+
+// StreamNames are the media types of watches. Do not change them.
+func StreamNames() []string { return streamNames[:] }
 
 // String is the type's name in HTTP headers.
 func (m Media) String() string { return names[m] }
@@ -65,26 +75,63 @@ func Negotiate(r *http.Request, allowed Transforms) (Output, error) {
 	if accept == names[Protobuf] {
 		return Output{Media: Protobuf}, nil
 	}
-	known := false
 	for _, clause := range goautoneg.ParseAccept(accept) {
 		for m := range names {
 			typ, sub, _ := strings.Cut(names[m], "/")
 			if !(clause.Type == typ || clause.Type == "*") || !(clause.SubType == sub || clause.SubType == "*") {
 				continue
 			}
-			known = true
 			if out, ok := clauseOutput(clause.Params, Media(m), allowed); ok {
 				out.Pretty = out.Pretty || pretty(r)
 				return out, nil
 			}
 		}
 	}
-	if !known {
-		return Output{}, statusError(http.StatusNotAcceptable, metav1.StatusReasonNotAcceptable,
-			"406: Not Acceptable\n\nAvailable representations: "+strings.Join(names[:], ", "))
+	return Output{}, NotAcceptable(names[:])
+}
+
+// NotAcceptable is the 406 that lists the media types an endpoint writes.
+func NotAcceptable(written []string) error {
+	return statusError(http.StatusNotAcceptable, metav1.StatusReasonNotAcceptable,
+		"only the following media types are accepted: "+strings.Join(written, ", "))
+}
+
+// Routable checks that one of the media types in the Accept header, taken
+// without its parameters, is among those a path writes, as is done before the
+// request is looked at any further; wildcards for subtypes do not count. The
+// error is a 406.
+func Routable(r *http.Request, written []string) error {
+	accept := r.Header.Get("Accept")
+	if accept == "" || accept == written[0] {
+		return nil
 	}
-	return Output{}, statusError(http.StatusNotAcceptable, metav1.StatusReasonNotAcceptable,
-		"only the following media types are accepted: "+strings.Join(names[:], ", "))
+	for rest, more := accept, true; more; {
+		var clause string
+		clause, rest, more = strings.Cut(rest, ",")
+		clause, _, _ = strings.Cut(clause, ";")
+		clause = strings.Trim(clause, " ")
+		if clause == "*/*" || slices.Contains(written, clause) {
+			return nil
+		}
+	}
+	return routingError(http.StatusNotAcceptable, metav1.StatusReasonNotAcceptable,
+		"406: Not Acceptable\n\nAvailable representations: "+strings.Join(written, ", "))
+}
+
+// Readable checks that the Content-Type is one of those a path reads, likewise.
+// The error is a 415.
+func Readable(r *http.Request, read []string) error {
+	t, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	if slices.Contains(read, strings.Trim(t, " ")) {
+		return nil
+	}
+	return routingError(http.StatusUnsupportedMediaType, metav1.StatusReasonUnsupportedMediaType, "415: Unsupported Media Type")
+}
+
+func routingError(code int32, reason metav1.StatusReason, message string) error {
+	return &apierrors.StatusError{ErrStatus: metav1.Status{
+		Status: metav1.StatusFailure, Code: code, Reason: reason, Message: message, Details: &metav1.StatusDetails{},
+	}}
 }
 
 func clauseOutput(params map[string]string, m Media, allowed Transforms) (Output, bool) {
@@ -100,11 +147,11 @@ func clauseOutput(params map[string]string, m Media, allowed Transforms) (Output
 		case "v":
 			as.Version, wanted = v, true
 		case "stream":
-			if v != "" && v != "watch" {
+			if v != "" && (v != "watch" || m == YAML) {
 				return out, false
 			}
 		case "sv":
-			if v != "" {
+			if v != "" && (v != "v1" || allowed == NoTransforms) {
 				return out, false
 			}
 		case "pretty":
@@ -148,11 +195,12 @@ func Input(r *http.Request) (Media, error) {
 	if t == "" {
 		return JSON, nil
 	}
-	t, _, _ = strings.Cut(t, ";")
-	t = strings.ToLower(strings.TrimSpace(t))
-	for m, name := range names {
-		if t == name {
-			return Media(m), nil
+	if i := slices.Index(names[:], t); i >= 0 {
+		return Media(i), nil
+	}
+	if t, _, err := mime.ParseMediaType(t); err == nil {
+		if i := slices.Index(names[:], t); i >= 0 {
+			return Media(i), nil
 		}
 	}
 	return 0, Unsupported(names[:])

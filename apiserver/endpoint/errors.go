@@ -1,26 +1,41 @@
 package endpoint
 
 import (
-	"fmt"
 	"net/http"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/keelson-project/keelson/apiserver/codec"
+	"github.com/keelson-project/keelson/apiserver/registry"
 )
 
-func typeString(v any) string { return fmt.Sprintf("%T", v) }
+// typeName is what Kubernetes' errors call the Go type of a resource's objects
+// or lists: that of the package of unversioned types.
+func typeName(res *registry.Resource, gvk schema.GroupVersionKind) string {
+	if res.IsUnstructured() {
+		if strings.HasSuffix(gvk.Kind, "List") {
+			return "*unstructured.UnstructuredList"
+		}
+		return "*unstructured.Unstructured"
+	}
+	pkg := shortGroup(gvk.Group)
+	if pkg == "events" { // the same type as in the group core
+		pkg = "core"
+	}
+	return "*" + pkg + "." + gvk.Kind
+}
 
 // conversionError is the 406 of a form that an answer does not have.
 func conversionError(message string) error {
-	return &notAcceptable{apierrors.StatusError{ErrStatus: metav1.Status{
+	return &apierrors.StatusError{ErrStatus: metav1.Status{
 		Status: metav1.StatusFailure, Code: http.StatusNotAcceptable, Reason: metav1.StatusReasonNotAcceptable, Message: message,
-	}}}
+	}}
 }
 
 // noProtobuf is the 406 of an object that has no protobuf form.
 func noProtobuf() error {
-	return conversionError("only the following media types are accepted: " + strings.Join(codec.Names()[:2], ", "))
+	return codec.NotAcceptable(codec.Names()[:2])
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -44,6 +45,7 @@ type Handler struct {
 	Config
 	virtuals map[virtualKey]*registry.Virtual
 	status   *codec.Type
+	listed   []string // the media types of lists and watches
 }
 
 type virtualKey struct {
@@ -53,7 +55,7 @@ type virtualKey struct {
 
 // New makes a handler.
 func New(cfg Config) *Handler {
-	h := &Handler{Config: cfg, virtuals: map[virtualKey]*registry.Virtual{}}
+	h := &Handler{Config: cfg, virtuals: map[virtualKey]*registry.Virtual{}, listed: slices.Concat(codec.Names(), codec.StreamNames())}
 	h.status = codec.NewType(metav1.SchemeGroupVersion.WithKind("Status"), codec.Untagged)
 	for i := range cfg.Virtuals {
 		v := &cfg.Virtuals[i]
@@ -93,9 +95,6 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case req.resource == nil:
 		h.notFound(w, r)
 	default:
-		if text := req.resource.Kind.Deprecated; text != "" {
-			warning.AddWarning(r.Context(), "", text)
-		}
 		h.serveResource(w, req)
 	}
 }
@@ -150,73 +149,105 @@ func (h *Handler) serveResource(w http.ResponseWriter, r *request) {
 		h.notFound(w, r.Request)
 		return
 	}
-	var err error
-	switch {
-	case r.info.Subresource == "":
-		err = h.serveObject(w, r)
-	case r.info.Subresource == "scale" && r.resource.Kind.Scale != nil:
-		err = h.serveScale(w, r)
-	case r.resource.Part(r.info.Subresource) != nil:
-		err = h.servePart(w, r)
+	var verb verb
+	switch part := r.info.Subresource; {
+	case part == "":
+		verb = h.objectVerb(r)
+	case part == "scale" && r.resource.Kind.Scale != nil:
+		verb = h.partVerb(r, h.getScale, h.putScale, h.patchScale)
+	case part == "finalize" && r.resource.Part(part) != nil:
+		verb = h.partVerb(r, nil, h.update, nil)
+	case r.resource.Part(part) != nil:
+		verb = h.partVerb(r, h.get, h.update, h.patch)
 	default:
 		h.notFound(w, r.Request)
 		return
 	}
-	if err != nil {
+	if err := h.do(w, r, verb); err != nil {
 		h.Error(w, r.Request, err)
 	}
 }
 
-func (h *Handler) serveObject(w http.ResponseWriter, r *request) error {
+// verb does what a request asks for; nil is a method that its path does not
+// know.
+type verb func(w http.ResponseWriter, r *request) error
+
+// do checks what can be said of a request by its headers alone, and then runs
+// the verb.
+func (h *Handler) do(w http.ResponseWriter, r *request, run verb) error {
+	if run == nil {
+		return notAllowed()
+	}
+	if !r.resource.IsUnstructured() { // those find it out themselves, in words of their own
+		if r.Method == http.MethodPatch {
+			if err := codec.Readable(r.Request, patchTypes); err != nil {
+				return err
+			}
+		}
+		if err := codec.Routable(r.Request, h.written(r)); err != nil {
+			return err
+		}
+	}
+	if text := r.resource.Kind.Deprecated; text != "" {
+		warning.AddWarning(r.Context(), "", text)
+	}
+	return run(w, r)
+}
+
+// written are the media types that a path writes.
+func (h *Handler) written(r *request) []string {
+	if r.Method == http.MethodGet && r.info.Subresource == "" && (len(r.info.Parts) == 1 || r.info.Verb == "watch") {
+		return h.listed
+	}
+	return codec.Names()
+}
+
+func (h *Handler) objectVerb(r *request) verb {
 	named := len(r.info.Parts) > 1
 	everywhere := r.resource.Namespaced() && r.namespace == ""
 	switch r.Method {
 	case http.MethodGet:
 		switch {
 		case r.info.Verb == "watch":
-			return h.watch(w, r)
+			return h.watch
 		case named:
-			return h.get(w, r)
+			return h.get
 		}
-		return h.list(w, r)
+		return h.list
 	case http.MethodPost:
 		if !named && !everywhere {
-			return h.create(w, r)
+			return h.create
 		}
 	case http.MethodPut:
 		if named {
-			return h.update(w, r)
+			return h.update
 		}
 	case http.MethodPatch:
 		if named {
-			return h.patch(w, r)
+			return h.patch
 		}
 	case http.MethodDelete:
 		if named {
-			return h.delete(w, r)
+			return h.delete
 		}
 		if !everywhere && (r.resource.GVR.Resource != "namespaces" || r.resource.GVR.Group != "") {
-			return h.deleteCollection(w, r)
+			return h.deleteCollection
 		}
 	}
-	return notAllowed()
+	return nil
 }
 
-// servePart serves /status and the like.
-func (h *Handler) servePart(w http.ResponseWriter, r *request) error {
+// partVerb is the verb for /status and the like.
+func (h *Handler) partVerb(r *request, get, put, patch verb) verb {
 	switch r.Method {
 	case http.MethodGet:
-		if r.info.Subresource != "finalize" {
-			return h.get(w, r)
-		}
+		return get
 	case http.MethodPut:
-		return h.update(w, r)
+		return put
 	case http.MethodPatch:
-		if r.info.Subresource != "finalize" {
-			return h.patch(w, r)
-		}
+		return patch
 	}
-	return notAllowed()
+	return nil
 }
 
 // NotAllowed answers that a path does not know the method.

@@ -76,7 +76,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *request, code int, it *cache.
 		return h.answerTable(w, r, code, []*cache.Item{it}, &metav1.ListMeta{ResourceVersion: it.Object.GetResourceVersion()}, out)
 	}
 	if out.As != nil && out.As.Kind != "PartialObjectMetadata" {
-		return conversionError("you requested PartialObjectMetadataList, but the requested object is not a list (" + typeString(it.Object) + ")")
+		return conversionError("you requested PartialObjectMetadataList, but the requested object is not a list (" + typeName(r.resource, r.resource.GVK) + ")")
 	}
 	if out.Media == codec.Protobuf && out.As == nil && !codec.HasProtobuf(it.Object) {
 		return noProtobuf()
@@ -120,7 +120,7 @@ func (h *Handler) answerList(w http.ResponseWriter, r *request, l *registry.List
 	typ := r.resource.ListType
 	if out.As != nil {
 		if out.As.Kind != "PartialObjectMetadataList" {
-			return conversionError("you requested PartialObjectMetadata, but the requested object is a list (*" + r.resource.ListType.GVK.Version + "." + r.resource.ListType.GVK.Kind + ")")
+			return conversionError("you requested PartialObjectMetadata, but the requested object is a list (" + typeName(r.resource, r.resource.ListType.GVK) + ")")
 		}
 		typ = codec.NewType(partialKind(out, "List"), codec.Untagged)
 	}

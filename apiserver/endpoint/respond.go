@@ -47,19 +47,16 @@ func ErrorStatus(err error) *metav1.Status {
 
 // Error answers a request with an error.
 func (h *Handler) Error(w http.ResponseWriter, r *http.Request, err error) {
-	var conversion *notAcceptable
 	status := ErrorStatus(err)
-	out, negErr := codec.Negotiate(r, codec.AllTransforms)
-	if negErr != nil || errors.As(err, &conversion) {
-		out = codec.Output{Media: codec.JSON}
+	out, err := codec.Negotiate(r, codec.NoTransforms)
+	if err != nil { // it is as good as any
+		out = codec.Output{Media: codec.JSON, Pretty: true}
 	}
 	if d := status.Details; d != nil && d.RetryAfterSeconds > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(d.RetryAfterSeconds)))
 	}
 	h.write(w, r, int(status.Code), status, out)
 }
-
-type notAcceptable struct{ apierrors.StatusError }
 
 // write answers with an object whose kind and version are set.
 func (h *Handler) write(w http.ResponseWriter, r *http.Request, code int, obj runtime.Object, out codec.Output) {
@@ -155,8 +152,7 @@ type vectored interface{ WriteParts(parts [][]byte) }
 
 func acceptsGzip(r *http.Request) bool {
 	for _, v := range strings.Split(r.Header.Get("Accept-Encoding"), ",") {
-		name, _, _ := strings.Cut(strings.TrimSpace(v), ";")
-		if name == "gzip" {
+		if strings.TrimSpace(v) == "gzip" {
 			return true
 		}
 	}

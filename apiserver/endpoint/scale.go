@@ -15,28 +15,25 @@ import (
 
 var scaleKind = autoscalingv1.SchemeGroupVersion.WithKind("Scale")
 
-func (h *Handler) serveScale(w http.ResponseWriter, r *request) error {
+func (h *Handler) getScale(w http.ResponseWriter, r *request) error {
+	return h.scale(w, r, func(ctx context.Context) (*autoscalingv1.Scale, error) {
+		opts := &metav1.GetOptions{}
+		if err := parameters(r.Request, opts); err != nil {
+			return nil, err
+		}
+		return r.resource.Scale(ctx, r.namespace, r.info.Name, opts)
+	})
+}
+
+// scale answers with what do comes to.
+func (h *Handler) scale(w http.ResponseWriter, r *request, do func(context.Context) (*autoscalingv1.Scale, error)) error {
 	ctx, cancel := context.WithTimeout(r.Context(), writeTimeout)
 	defer cancel()
 	out, err := codec.Negotiate(r.Request, codec.NoTransforms)
 	if err != nil {
 		return err
 	}
-	var scale *autoscalingv1.Scale
-	switch r.Method {
-	case http.MethodGet:
-		opts := &metav1.GetOptions{}
-		if err := parameters(r.Request, opts); err != nil {
-			return err
-		}
-		scale, err = r.resource.Scale(ctx, r.namespace, r.info.Name, opts)
-	case http.MethodPut:
-		scale, err = h.putScale(ctx, r)
-	case http.MethodPatch:
-		scale, err = h.patchScale(ctx, r)
-	default:
-		return notAllowed()
-	}
+	scale, err := do(ctx)
 	if err != nil {
 		return err
 	}
@@ -44,62 +41,72 @@ func (h *Handler) serveScale(w http.ResponseWriter, r *request) error {
 	return nil
 }
 
-func (h *Handler) putScale(ctx context.Context, r *request) (*autoscalingv1.Scale, error) {
-	opts, err := updateOptions(r.Request)
-	if err != nil {
-		return nil, err
-	}
-	media, err := codec.Input(r.Request)
-	if err != nil {
-		return nil, err
-	}
-	data, err := body(r.Request)
-	if err != nil {
-		return nil, err
-	}
-	obj, err := h.decode(ctx, data, media, opts.FieldValidation, scaleKind, &autoscalingv1.Scale{})
-	if err != nil {
-		return nil, err
-	}
-	sent := obj.(*autoscalingv1.Scale)
-	if err := h.checkScale(sent, r); err != nil {
-		return nil, err
-	}
-	write := r.writeOf(opts.FieldManager, opts.DryRun, opts)
-	return r.resource.UpdateScale(ctx, write, func(_ context.Context, old *autoscalingv1.Scale) (*autoscalingv1.Scale, error) {
-		return h.trackScale(old, sent.DeepCopy(), write.Manager, r), nil
-	})
-}
-
-func (h *Handler) patchScale(ctx context.Context, r *request) (*autoscalingv1.Scale, error) {
-	p, err := h.newPatcher(r, patchTypes)
-	if err != nil {
-		return nil, err
-	}
-	write := r.writeOf(p.opts.FieldManager, p.opts.DryRun, asUpdateOptions(p.opts))
-	return r.resource.UpdateScale(ctx, write, func(ctx context.Context, old *autoscalingv1.Scale) (*autoscalingv1.Scale, error) {
-		scale := &autoscalingv1.Scale{}
-		switch p.typ {
-		case types.ApplyYAMLPatchType:
-			return p.applyScale(ctx, old)
-		case types.StrategicMergePatchType:
-			err = p.strategic(ctx, old, scale, scale)
-		default:
-			doc, encErr := codec.Body(old, codec.JSON)
-			if encErr != nil {
-				return nil, apierrors.NewInternalError(encErr)
-			}
-			err = p.document(ctx, doc, scaleKind, scale)
-		}
+func (h *Handler) putScale(w http.ResponseWriter, r *request) error {
+	return h.scale(w, r, func(ctx context.Context) (*autoscalingv1.Scale, error) {
+		opts, err := updateOptions(r.Request)
 		if err != nil {
 			return nil, err
 		}
-		scale.SetGroupVersionKind(scaleKind)
-		if err := h.checkScale(scale, r); err != nil {
+		media, err := codec.Input(r.Request)
+		if err != nil {
 			return nil, err
 		}
-		return h.trackScale(old, scale, write.Manager, r), nil
+		data, err := body(r.Request)
+		if err != nil {
+			return nil, err
+		}
+		obj, err := h.decode(ctx, data, media, opts.FieldValidation, scaleKind, &autoscalingv1.Scale{})
+		if err != nil {
+			return nil, err
+		}
+		sent := obj.(*autoscalingv1.Scale)
+		if err := h.checkScale(sent, r); err != nil {
+			return nil, err
+		}
+		write := r.writeOf(opts.FieldManager, opts.DryRun, opts)
+		return r.resource.UpdateScale(ctx, write, func(_ context.Context, old *autoscalingv1.Scale) (*autoscalingv1.Scale, error) {
+			return h.trackScale(old, sent.DeepCopy(), write.Manager, r), nil
+		})
 	})
+}
+
+func (h *Handler) patchScale(w http.ResponseWriter, r *request) error {
+	return h.scale(w, r, func(ctx context.Context) (*autoscalingv1.Scale, error) {
+		p, err := h.newPatcher(r, patchTypes)
+		if err != nil {
+			return nil, err
+		}
+		write := r.writeOf(p.opts.FieldManager, p.opts.DryRun, asUpdateOptions(p.opts))
+		return r.resource.UpdateScale(ctx, write, func(ctx context.Context, old *autoscalingv1.Scale) (*autoscalingv1.Scale, error) {
+			return p.changeScale(ctx, old, write.Manager)
+		})
+	})
+}
+
+// changeScale makes the new state of a scale.
+func (p *patcher) changeScale(ctx context.Context, old *autoscalingv1.Scale, manager string) (*autoscalingv1.Scale, error) {
+	scale := &autoscalingv1.Scale{}
+	var err error
+	switch p.typ {
+	case types.ApplyYAMLPatchType:
+		return p.applyScale(ctx, old)
+	case types.StrategicMergePatchType:
+		err = p.strategic(ctx, old, scale, scale)
+	default:
+		doc, encErr := codec.Body(old, codec.JSON)
+		if encErr != nil {
+			return nil, apierrors.NewInternalError(encErr)
+		}
+		err = p.document(ctx, doc, scaleKind, scale)
+	}
+	if err != nil {
+		return nil, err
+	}
+	scale.SetGroupVersionKind(scaleKind)
+	if err := p.h.checkScale(scale, p.r); err != nil {
+		return nil, err
+	}
+	return p.h.trackScale(old, scale, manager, p.r), nil
 }
 
 func (h *Handler) checkScale(s *autoscalingv1.Scale, r *request) error {

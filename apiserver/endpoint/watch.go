@@ -42,7 +42,7 @@ func (h *Handler) watch(w http.ResponseWriter, r *request) error {
 
 func (h *Handler) watchWith(w http.ResponseWriter, r *request, opts *internalversion.ListOptions, out codec.Output) error {
 	if out.Media == codec.YAML {
-		return codec.Unsupported([]string{codec.JSON.String(), codec.Protobuf.String()})
+		return codec.NotAcceptable(codec.StreamNames())
 	}
 	s := &stream{h: h, r: r, w: w, out: out, bookmarks: opts.AllowWatchBookmarks}
 	if out.IsTable() {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -44,7 +45,8 @@ func JSON(doc, patch []byte, s Strictness) (out []byte, strict []error, err erro
 		var ops []operation
 		strict, err = kjson.UnmarshalStrict(patch, &ops)
 		if err != nil {
-			return nil, nil, apierrors.NewBadRequest(fmt.Sprintf("error decoding patch: %v", err))
+			text := strings.ReplaceAll(err.Error(), "patch.operation", "handlers.jsonPatchOp") // as Kubernetes calls it
+			return nil, nil, apierrors.NewBadRequest("error decoding patch: " + text)
 		}
 		for i := range strict {
 			strict[i] = fmt.Errorf("json patch %w", strict[i])

@@ -9,13 +9,17 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// deleters is how many objects of a collection are deleted at a time.
-const deleters = 4
+const (
+	// deleters is how many objects of a collection are deleted at a time.
+	deleters = 4
+	// deletePage is how many are listed at a time.
+	deletePage = 10000
+)
 
 // DeleteCollection deletes what a list returns, and returns that list. It is
 // not atomic: an error leaves some objects deleted and others not.
 func (r *Resource) DeleteCollection(ctx context.Context, w Write, options *metav1.DeleteOptions, list *internalversion.ListOptions) (*List, error) {
-	found, err := r.List(ctx, w.Namespace, list)
+	found, err := r.listAll(ctx, w.Namespace, list)
 	if err != nil {
 		return nil, err
 	}
@@ -56,4 +60,30 @@ func (r *Resource) DeleteCollection(ctx context.Context, w Write, options *metav
 		return nil, first
 	}
 	return found, nil
+}
+
+// listAll lists a collection that is to be deleted: what options name, in
+// pages unless they say how large one is to be.
+func (r *Resource) listAll(ctx context.Context, namespace string, options *internalversion.ListOptions) (*List, error) {
+	if options.Limit > 0 {
+		return r.List(ctx, namespace, options)
+	}
+	options = options.DeepCopy()
+	options.Limit = deletePage
+	var all *List
+	for {
+		page, err := r.List(ctx, namespace, options)
+		if err != nil {
+			return nil, err
+		}
+		if all == nil {
+			all = page
+		} else {
+			all.Items = append(all.Items, page.Items...)
+		}
+		if page.Meta.Continue == "" {
+			return all, nil
+		}
+		options.Continue, options.ResourceVersion, options.ResourceVersionMatch = page.Meta.Continue, "", ""
+	}
 }

@@ -2,11 +2,13 @@ package registry
 
 import (
 	"context"
+	"math"
 	"strconv"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/cache"
 )
@@ -75,10 +77,11 @@ func (r *Resource) waitFor(ctx context.Context, revision int64) error {
 	return err
 }
 
+// parseVersion reads a resourceVersion; the error is a 400.
 func parseVersion(resourceVersion string) (int64, error) {
-	v, err := strconv.ParseUint(resourceVersion, 10, 63)
+	v, err := strconv.ParseUint(resourceVersion, 10, 64)
 	if err != nil {
-		return 0, apierrors.NewBadRequest("invalid resource version: " + strconv.Quote(resourceVersion) + " is no number")
+		return 0, apierrors.NewBadRequest(field.Invalid(field.NewPath("resourceVersion"), resourceVersion, err.Error()).Error())
 	}
-	return int64(v), nil
+	return int64(min(v, math.MaxInt64)), nil
 }

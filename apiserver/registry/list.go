@@ -81,7 +81,11 @@ func (r *Resource) list(ctx context.Context, namespace string, sel *Selector, op
 // revision to read from the store; and the key to start at.
 func (r *Resource) state(ctx context.Context, opts *internalversion.ListOptions) (snap *cache.Snapshot, revision int64, start string, err error) {
 	c := r.registry.cache
-	exact := opts.ResourceVersionMatch == metav1.ResourceVersionMatchExact
+	if opts.ResourceVersion != "" && opts.ResourceVersion != "0" {
+		if _, err := parseVersion(opts.ResourceVersion); err != nil {
+			return nil, 0, "", apierrors.NewBadRequest("invalid resource version: " + err.Error())
+		}
+	}
 	if opts.Continue != "" {
 		if start, revision, err = decodeContinue(opts.Continue); err != nil {
 			return nil, 0, "", apierrors.NewBadRequest("invalid continue token: " + err.Error())
@@ -99,7 +103,7 @@ func (r *Resource) state(ctx context.Context, opts *internalversion.ListOptions)
 		snap, revision = r.cached.Snapshot()
 		return snap, revision, start, nil
 	}
-	if exact {
+	if exact(opts) {
 		if revision, err = parseVersion(opts.ResourceVersion); err != nil {
 			return nil, 0, "", err
 		}
@@ -114,6 +118,18 @@ func (r *Resource) state(ctx context.Context, opts *internalversion.ListOptions)
 	}
 	snap, revision = r.cached.Snapshot()
 	return snap, revision, "", nil
+}
+
+// exact reports whether a list is to show the state at just the revision it
+// names. Without a match it is, by old custom, if it is read in pages.
+func exact(opts *internalversion.ListOptions) bool {
+	switch opts.ResourceVersionMatch {
+	case metav1.ResourceVersionMatchExact:
+		return true
+	case "":
+		return opts.Limit > 0 && opts.ResourceVersion != "" && opts.ResourceVersion != "0"
+	}
+	return false
 }
 
 // at returns the state at a revision, if it is in memory.

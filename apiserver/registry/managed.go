@@ -290,7 +290,7 @@ func (c converter) typed(in runtime.Object, gvk schema.GroupVersionKind) (kinds.
 		return u, nil
 	}
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, obj); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("unable to convert unstructured object to %v: %w", gvk, err)
 	}
 	obj.GetObjectKind().SetGroupVersionKind(gvk)
 	return obj, nil

@@ -160,6 +160,7 @@ type Resource struct {
 	Type, ListType *codec.Type
 
 	registry *Registry
+	tag      codec.Tagging
 	view     *kinds.View // nil for the kind itself
 	index    int         // of the view
 	cached   *cache.Resource
@@ -179,7 +180,7 @@ func (r *Registry) versions(k *kinds.Kind) []*Resource {
 			listGVK.Kind = g.Kind
 		}
 		return &Resource{
-			registry: r, Names: names, Kind: k, GVK: gvk, GVR: gvk.GroupVersion().WithResource(names.Resource),
+			registry: r, tag: tag, Names: names, Kind: k, GVK: gvk, GVR: gvk.GroupVersion().WithResource(names.Resource),
 			Type: codec.NewType(gvk, tag), ListType: codec.NewType(listGVK, tag),
 		}
 	}
@@ -214,6 +215,9 @@ func (r *Resource) New() kinds.Object {
 	}
 	return r.Kind.New()
 }
+
+// IsUnstructured reports whether the objects have no Go type of their own.
+func (r *Resource) IsUnstructured() bool { return r.tag == codec.SelfTagged }
 
 // Namespaced reports whether the objects live in namespaces.
 func (r *Resource) Namespaced() bool { return r.Kind.Namespaced }

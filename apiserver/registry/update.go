@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/validation"
@@ -208,10 +209,8 @@ func (r *Resource) checkVersion(obj, old kinds.Object, name string) error {
 		obj.SetResourceVersion(old.GetResourceVersion())
 		return nil
 	default:
-		if _, err := parseVersion(v); err != nil {
-			return apierrors.NewInvalid(schema.GroupKind{Group: r.GVR.Group, Kind: r.GVR.Resource}, name, field.ErrorList{
-				field.Invalid(field.NewPath("metadata").Child("resourceVersion"), v, "must be a number"),
-			})
+		if _, err := strconv.ParseUint(v, 10, 64); err != nil {
+			return apierrors.NewBadRequest(err.Error())
 		}
 		return apierrors.NewConflict(r.GroupResource(), name, errors.New(modified))
 	}

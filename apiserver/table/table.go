@@ -49,9 +49,6 @@ func (w *Writer) Begin(gv schema.GroupVersion, meta *metav1.ListMeta, columns []
 	w.b.WriteString(`,"metadata":`)
 	w.value(meta)
 	w.b.WriteString(`,"columnDefinitions":`)
-	if columns == nil {
-		columns = []metav1.TableColumnDefinition{}
-	}
 	w.value(columns)
 	w.b.WriteString(`,"rows":[`)
 }
