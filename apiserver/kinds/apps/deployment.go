@@ -45,6 +45,7 @@ func deployment() *kinds.Kind {
 		},
 		UnconditionalUpdate: true,
 
+		Resets:    map[string][]string{"status": {"metadata.labels"}},
 		HasStatus: true,
 		PrepareStatusUpdate: func(_ context.Context, d, old *appsv1.Deployment) {
 			d.Spec = old.Spec

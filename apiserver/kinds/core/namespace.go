@@ -51,6 +51,7 @@ func namespace() *kinds.Kind {
 			"finalize": {PrepareUpdate: func(_ context.Context, ns, old *corev1.Namespace) { ns.Status = old.Status }},
 		},
 
+		Resets:    map[string][]string{"finalize": {"status"}},
 		HasStatus: true,
 		PrepareStatusUpdate: func(_ context.Context, ns, old *corev1.Namespace) {
 			ns.Spec = old.Spec

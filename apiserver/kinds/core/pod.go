@@ -35,6 +35,7 @@ func pod() *kinds.Kind {
 		ReturnDeleted:       true,
 		GracefulDelete:      gracefulPodDelete,
 
+		Resets:              map[string][]string{"status": {"metadata.deletionTimestamp", "metadata.ownerReferences"}},
 		HasStatus:           true,
 		PrepareStatusUpdate: preparePodStatus,
 		ValidateStatusUpdate: func(_ context.Context, p, old *corev1.Pod) field.ErrorList {

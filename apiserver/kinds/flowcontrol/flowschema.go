@@ -39,6 +39,7 @@ func flowSchema() *kinds.Kind {
 		},
 		UnconditionalUpdate: true,
 
+		Resets:    map[string][]string{"status": {"metadata"}},
 		HasStatus: true,
 		PrepareStatusUpdate: func(_ context.Context, s, old *flowcontrolv1.FlowSchema) {
 			s.Spec = old.Spec

@@ -35,6 +35,7 @@ func priorityLevelConfiguration() *kinds.Kind {
 		},
 		UnconditionalUpdate: true,
 
+		Resets:    map[string][]string{"status": {"metadata"}},
 		HasStatus: true,
 		PrepareStatusUpdate: func(_ context.Context, p, old *flowcontrolv1.PriorityLevelConfiguration) {
 			p.Spec = old.Spec

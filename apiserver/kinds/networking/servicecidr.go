@@ -24,6 +24,7 @@ func serviceCIDR() *kinds.Kind {
 		PrepareUpdate:       func(_ context.Context, c, old *networkingv1.ServiceCIDR) { c.Status = old.Status },
 		UnconditionalUpdate: true,
 
+		Resets:    map[string][]string{"status": {"metadata"}},
 		HasStatus: true,
 		PrepareStatusUpdate: func(_ context.Context, c, old *networkingv1.ServiceCIDR) {
 			c.Spec = old.Spec

@@ -23,6 +23,7 @@ func csiNode() *kinds.Kind {
 		PrepareUpdate: func(_ context.Context, n, old *storagev1.CSINode) { n.Status = old.Status },
 		ReturnDeleted: true,
 
+		Resets:    map[string][]string{"status": {"metadata"}},
 		HasStatus: true,
 		PrepareStatusUpdate: func(_ context.Context, n, old *storagev1.CSINode) {
 			n.Spec = old.Spec

@@ -26,6 +26,7 @@ func volumeAttachment() *kinds.Kind {
 		PrepareUpdate: func(_ context.Context, a, old *storagev1.VolumeAttachment) { a.Status = old.Status },
 		ReturnDeleted: true,
 
+		Resets:    map[string][]string{"status": {"metadata"}},
 		HasStatus: true,
 		PrepareStatusUpdate: func(_ context.Context, a, old *storagev1.VolumeAttachment) {
 			a.Spec = old.Spec
