@@ -25,8 +25,9 @@ type Definition[T Object] struct {
 	Views      []View
 	StoredOnly bool
 
-	ValidName func(name string, prefix bool) []string // default: a DNS subdomain
-	Default   func(obj T)
+	ValidName    func(name string, prefix bool) []string // default: a DNS subdomain
+	AnyFinalizer bool
+	Default      func(obj T)
 
 	PrepareCreate  func(ctx context.Context, obj T)
 	Validate       func(ctx context.Context, obj T) field.ErrorList
@@ -79,6 +80,7 @@ func (d Definition[T]) Kind() *Kind {
 		GroupVersionKind: d.GVK, Names: d.Names, Namespaced: d.Namespaced, StorageKey: d.StorageKey,
 		New: func() Object { return d.New() }, NewList: d.NewList, Views: d.Views, StoredOnly: d.StoredOnly,
 		ValidName:      d.ValidName,
+		AnyFinalizer:   d.AnyFinalizer,
 		Default:        one(d.Default),
 		PrepareCreate:  inContext(d.PrepareCreate),
 		Validate:       validation1(d.Validate),

@@ -49,6 +49,8 @@ type Kind struct {
 	// ValidName returns what is wrong with a name (or, with prefix, a
 	// generateName); never nil.
 	ValidName func(name string, prefix bool) []string
+	// AnyFinalizer allows finalizers that do not say whose they are.
+	AnyFinalizer bool
 	// Default fills in fields left out. It runs on what a client sends and on
 	// what is read from the store.
 	Default func(obj Object)

@@ -119,7 +119,7 @@ func (r *Resource) prepareCreate(ctx context.Context, obj kinds.Object) error {
 		k.PrepareCreate(ctx, obj)
 	}
 	errs := validation.ValidateObjectMetaAccessor(obj, k.Namespaced, k.ValidName, field.NewPath("metadata"))
-	errs = append(errs, validateFinalizers(obj)...)
+	errs = append(errs, r.validateFinalizers(obj)...)
 	if k.Validate != nil {
 		errs = append(errs, k.Validate(ctx, obj)...)
 	}
@@ -148,10 +148,10 @@ func validSegment(name string, prefix bool) []string {
 	return content.IsPathSegmentName(name)
 }
 
-// validateFinalizers demands that finalizers of kinds that are no custom ones
-// say whose they are, unless they are Kubernetes' own.
-func validateFinalizers(obj kinds.Object) (errs field.ErrorList) {
-	if tagging(obj) != 0 {
+// validateFinalizers demands that finalizers of most kinds that are no custom
+// ones say whose they are, unless they are Kubernetes' own.
+func (r *Resource) validateFinalizers(obj kinds.Object) (errs field.ErrorList) {
+	if r.Kind.AnyFinalizer || tagging(obj) != 0 {
 		return nil
 	}
 	for i, f := range obj.GetFinalizers() {

@@ -249,7 +249,7 @@ func (r *Resource) prepareUpdate(ctx context.Context, obj, old kinds.Object, w *
 	meta := field.NewPath("metadata")
 	errs := validation.ValidateObjectMetaAccessor(obj, k.Namespaced, validSegment, meta)
 	errs = append(errs, validation.ValidateObjectMetaAccessorUpdate(obj, old, meta)...)
-	errs = append(errs, validateFinalizers(obj)...)
+	errs = append(errs, r.validateFinalizers(obj)...)
 	if validate != nil {
 		errs = append(errs, validate(ctx, obj, old)...)
 	}

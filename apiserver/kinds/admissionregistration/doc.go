@@ -1,4 +1,5 @@
-// Package admissionregistration holds the kinds of admissionregistration.k8s.io/v1.
+// Package admissionregistration holds the kinds of admissionregistration.k8s.io/v1:
+// webhooks and policies, and the bindings of policies.
 package admissionregistration
 
 import (
@@ -10,7 +11,11 @@ import (
 
 // Kinds returns the kinds of admissionregistration.k8s.io/v1.
 func Kinds() []*kinds.Kind {
-	return []*kinds.Kind{validatingWebhookConfiguration(), mutatingWebhookConfiguration()}
+	return []*kinds.Kind{
+		validatingWebhookConfiguration(), mutatingWebhookConfiguration(),
+		validatingAdmissionPolicy(), validatingAdmissionPolicyBinding(),
+		mutatingAdmissionPolicy(), mutatingAdmissionPolicyBinding(),
+	}
 }
 
 func gvk(kind string) schema.GroupVersionKind {

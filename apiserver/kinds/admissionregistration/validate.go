@@ -2,19 +2,17 @@ package admissionregistration
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
-	"sync"
 
-	celtypes "github.com/google/cel-go/cel"
 	v1 "k8s.io/api/admissionregistration/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
+	metavalidation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apiserver/pkg/admission/plugin/cel"
-	apiservercel "k8s.io/apiserver/pkg/cel"
-	"k8s.io/apiserver/pkg/cel/environment"
 
+	"github.com/keelson-project/keelson/apiserver/admission/expression"
 	"github.com/keelson-project/keelson/apiserver/kinds/check"
 )
 
@@ -59,19 +57,23 @@ func common(list []v1.MutatingWebhook) []v1.ValidatingWebhook {
 }
 
 func webhooks(list, old []v1.ValidatingWebhook) field.ErrorList {
-	e, names := &check.Errors{}, map[string]bool{}
+	e, names, may := &check.Errors{}, map[string]bool{}, brokenBy(old)
 	sameConditions := old != nil && slices.EqualFunc(list, old, func(a, b v1.ValidatingWebhook) bool {
-		return equality.Semantic.DeepEqual(a.MatchConditions, b.MatchConditions)
+		return reflect.DeepEqual(a.MatchConditions, b.MatchConditions)
 	})
+	stored := map[string]bool{}
+	for i := range old {
+		storedConditions(stored, old[i].MatchConditions)
+	}
 	for i := range list {
 		h, p := &list[i], field.NewPath("webhooks").Index(i)
 		e.Add(validation.IsFullyQualifiedName(p.Child("name"), h.Name)...)
-		hook(e, p, h)
+		hook(e, p, h, may)
 		if !sameConditions {
-			conditions(e, p.Child("matchConditions"), h.MatchConditions)
+			conditions(e, p.Child("matchConditions"), h.MatchConditions, expression.NewCompiler(expression.Config{}), stored)
 		}
-		versions(e, p.Child("admissionReviewVersions"), h.AdmissionReviewVersions)
-		if h.Name != "" && names[h.Name] {
+		versions(e, p.Child("admissionReviewVersions"), h.AdmissionReviewVersions, may.versions)
+		if h.Name != "" && names[h.Name] && !may.names {
 			e.Duplicate(p.Child("name"), h.Name)
 		}
 		names[h.Name] = true
@@ -79,21 +81,47 @@ func webhooks(list, old []v1.ValidatingWebhook) field.ErrorList {
 	return e.List
 }
 
-func hook(e *check.Errors, p *field.Path, h *v1.ValidatingWebhook) {
+// broken are rules that an object breaks which was stored by a server that did
+// not know them yet, so that they do not bind changes of it either.
+type broken struct{ sideEffects, versions, names, selectors bool }
+
+func brokenBy(old []v1.ValidatingWebhook) (b broken) {
+	names := map[string]bool{}
+	for i := range old {
+		h := &old[i]
+		effects := h.SideEffects
+		b.sideEffects = b.sideEffects || effects == nil || *effects != v1.SideEffectClassNone && *effects != v1.SideEffectClassNoneOnDryRun
+		b.versions = b.versions || len(h.AdmissionReviewVersions) > 0 && !reviewed(h.AdmissionReviewVersions)
+		b.names = b.names || names[h.Name]
+		names[h.Name] = true
+		e := &check.Errors{}
+		e.Selector(nil, h.NamespaceSelector)
+		e.Selector(nil, h.ObjectSelector)
+		b.selectors = b.selectors || len(e.List) > 0
+	}
+	return b
+}
+
+func hook(e *check.Errors, p *field.Path, h *v1.ValidatingWebhook, may broken) {
 	for i := range h.Rules {
 		rule(e, p.Child("rules").Index(i), &h.Rules[i])
 	}
 	check.OptionalOneOf(e, p.Child("failurePolicy"), h.FailurePolicy, v1.Fail, v1.Ignore)
 	check.OptionalOneOf(e, p.Child("matchPolicy"), h.MatchPolicy, v1.Equivalent, v1.Exact)
-	if h.SideEffects == nil {
-		e.Required(p.Child("sideEffects"), "must specify one of None, NoneOnDryRun")
+	effects, text := []v1.SideEffectClass{v1.SideEffectClassNone, v1.SideEffectClassNoneOnDryRun}, "None, NoneOnDryRun"
+	if may.sideEffects {
+		effects, text = append(effects, v1.SideEffectClassSome, v1.SideEffectClassUnknown), text+", Some, Unknown"
 	}
-	check.OptionalOneOf(e, p.Child("sideEffects"), h.SideEffects, v1.SideEffectClassNone, v1.SideEffectClassNoneOnDryRun)
+	if h.SideEffects == nil {
+		e.Required(p.Child("sideEffects"), "must specify one of "+text)
+	}
+	check.OptionalOneOf(e, p.Child("sideEffects"), h.SideEffects, effects...)
 	if t := h.TimeoutSeconds; t != nil && (*t < 1 || *t > longestTimeout) {
 		e.Invalid(p.Child("timeoutSeconds"), *t, fmt.Sprintf("the timeout value must be between 1 and %d seconds", longestTimeout))
 	}
-	e.Selector(p.Child("namespaceSelector"), h.NamespaceSelector)
-	e.Selector(p.Child("objectSelector"), h.ObjectSelector)
+	opts := metavalidation.LabelSelectorValidationOptions{AllowInvalidLabelValueInSelector: may.selectors}
+	e.Add(metavalidation.ValidateLabelSelector(h.NamespaceSelector, opts, p.Child("namespaceSelector"))...)
+	e.Add(metavalidation.ValidateLabelSelector(h.ObjectSelector, opts, p.Child("objectSelector"))...)
 	client(e, p.Child("clientConfig"), &h.ClientConfig)
 }
 
@@ -154,7 +182,7 @@ func resources(e *check.Errors, p *field.Path, list []string) {
 	}
 }
 
-func versions(e *check.Errors, p *field.Path, list []string) {
+func versions(e *check.Errors, p *field.Path, list []string, mayBeUnknown bool) {
 	if len(list) == 0 {
 		e.Required(p, "must specify one of "+reviews)
 		return
@@ -166,59 +194,59 @@ func versions(e *check.Errors, p *field.Path, list []string) {
 		}
 		e.Messages(p.Index(i), v, validation.IsDNS1035Label(v))
 	}
-	if !slices.Contains(list, "v1") && !slices.Contains(list, "v1beta1") {
+	if !mayBeUnknown && !reviewed(list) {
 		e.Invalid(p, list, "must include at least one of "+reviews)
 	}
 }
 
-func conditions(e *check.Errors, p *field.Path, list []v1.MatchCondition) {
+// reviewed reports whether the server speaks one of the versions.
+func reviewed(list []string) bool {
+	return slices.Contains(list, "v1") || slices.Contains(list, "v1beta1")
+}
+
+// conditions requires match conditions; stored are the expressions that the
+// object had before.
+func conditions(e *check.Errors, p *field.Path, list []v1.MatchCondition, c *expression.Compiler, stored map[string]bool) {
 	if len(list) > mostConditions {
 		e.Add(field.TooMany(p, len(list), mostConditions))
 	}
 	names := map[string]bool{}
-	for i, c := range list {
+	for i, m := range list {
 		p := p.Index(i)
-		if expr := strings.TrimSpace(c.Expression); expr == "" {
+		if text := strings.TrimSpace(m.Expression); text == "" {
 			e.Required(p.Child("expression"), "")
 		} else {
-			compiles(e, p.Child("expression"), expr)
+			compiles(e, p.Child("expression"), c.Compile(expression.MatchCondition, text, age(stored, text)))
 		}
-		if c.Name == "" {
+		if m.Name == "" {
 			e.Required(p.Child("name"), "")
 			continue
 		}
-		e.QualifiedName(p.Child("name"), c.Name)
-		if names[c.Name] {
-			e.Duplicate(p.Child("name"), c.Name)
+		e.QualifiedName(p.Child("name"), m.Name)
+		if names[m.Name] {
+			e.Duplicate(p.Child("name"), m.Name)
 		}
-		names[c.Name] = true
+		names[m.Name] = true
 	}
 }
 
-// compiler takes its time to be made, and most servers never need one.
-var compiler = sync.OnceValue(func() cel.Compiler {
-	return cel.NewCompiler(environment.MustBaseEnvSet(environment.DefaultCompatibilityVersion()))
-})
+// storedConditions notes the expressions of match conditions.
+func storedConditions(into map[string]bool, list []v1.MatchCondition) {
+	for _, m := range list {
+		into[m.Expression] = true
+	}
+}
 
-// condition is an expression that is true or false.
-type condition string
+func age(stored map[string]bool, text string) expression.Age {
+	if stored[text] {
+		return expression.Stored
+	}
+	return expression.New
+}
 
-// GetExpression returns the text.
-func (c condition) GetExpression() string { return string(c) }
-
-// ReturnTypes returns what it may come to.
-func (condition) ReturnTypes() []*celtypes.Type { return []*celtypes.Type{celtypes.BoolType} }
-
-func compiles(e *check.Errors, p *field.Path, expr string) {
-	result := compiler().CompileCELExpression(condition(expr),
-		cel.OptionalVariableDeclarations{HasAuthorizer: true}, environment.NewExpressions)
-	switch err := result.Error; {
-	case err == nil:
-	case err.Type == apiservercel.ErrorTypeRequired:
-		e.Required(p, err.Detail)
-	case err.Type == apiservercel.ErrorTypeInvalid:
-		e.Invalid(p, expr, err.Detail)
-	default:
-		e.Add(field.InternalError(p, err))
+// compiles requires a result without an error.
+func compiles(e *check.Errors, p *field.Path, r cel.CompilationResult) {
+	if err := expression.Problem(p, r); err != nil {
+		e.Add(err)
 	}
 }

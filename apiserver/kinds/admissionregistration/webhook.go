@@ -2,9 +2,9 @@ package admissionregistration
 
 import (
 	"context"
+	"reflect"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -23,7 +23,8 @@ func validatingWebhookConfiguration() *kinds.Kind {
 		New: func() *admissionregistrationv1.ValidatingWebhookConfiguration {
 			return &admissionregistrationv1.ValidatingWebhookConfiguration{}
 		},
-		NewList: func() runtime.Object { return &admissionregistrationv1.ValidatingWebhookConfigurationList{} },
+		NewList:      func() runtime.Object { return &admissionregistrationv1.ValidatingWebhookConfigurationList{} },
+		AnyFinalizer: true,
 
 		Default: func(c *admissionregistrationv1.ValidatingWebhookConfiguration) {
 			for i := range c.Webhooks {
@@ -35,16 +36,26 @@ func validatingWebhookConfiguration() *kinds.Kind {
 		PrepareCreate: func(_ context.Context, c *admissionregistrationv1.ValidatingWebhookConfiguration) { c.Generation = 1 },
 		PrepareUpdate: func(_ context.Context, c, old *admissionregistrationv1.ValidatingWebhookConfiguration) {
 			c.Generation = old.Generation
-			if !equality.Semantic.DeepEqual(c.Webhooks, old.Webhooks) {
+			// An empty list is not the same as none here.
+			if !reflect.DeepEqual(c.Webhooks, old.Webhooks) {
 				c.Generation++
 			}
 		},
 
 		Validate: func(_ context.Context, o *admissionregistrationv1.ValidatingWebhookConfiguration) field.ErrorList {
-			return validateValidating(o, nil)
+			return append(validateValidating(o, nil), newName(o.Name)...)
 		},
 		ValidateUpdate: func(_ context.Context, o, old *admissionregistrationv1.ValidatingWebhookConfiguration) field.ErrorList {
 			return validateValidating(o, old)
+		},
+		Warnings: func(_ context.Context, o, old *admissionregistrationv1.ValidatingWebhookConfiguration) (warnings []string) {
+			if old != nil {
+				warnings = oldName(o.Name)
+			}
+			for i := range o.Webhooks {
+				warnings = append(warnings, unasked(i, o.Webhooks[i].Rules)...)
+			}
+			return warnings
 		},
 
 		Columns: webhookColumns(),
@@ -64,7 +75,8 @@ func mutatingWebhookConfiguration() *kinds.Kind {
 		New: func() *admissionregistrationv1.MutatingWebhookConfiguration {
 			return &admissionregistrationv1.MutatingWebhookConfiguration{}
 		},
-		NewList: func() runtime.Object { return &admissionregistrationv1.MutatingWebhookConfigurationList{} },
+		NewList:      func() runtime.Object { return &admissionregistrationv1.MutatingWebhookConfigurationList{} },
+		AnyFinalizer: true,
 
 		Default: func(c *admissionregistrationv1.MutatingWebhookConfiguration) {
 			for i := range c.Webhooks {
@@ -77,16 +89,26 @@ func mutatingWebhookConfiguration() *kinds.Kind {
 		PrepareCreate: func(_ context.Context, c *admissionregistrationv1.MutatingWebhookConfiguration) { c.Generation = 1 },
 		PrepareUpdate: func(_ context.Context, c, old *admissionregistrationv1.MutatingWebhookConfiguration) {
 			c.Generation = old.Generation
-			if !equality.Semantic.DeepEqual(c.Webhooks, old.Webhooks) {
+			// An empty list is not the same as none here.
+			if !reflect.DeepEqual(c.Webhooks, old.Webhooks) {
 				c.Generation++
 			}
 		},
 
 		Validate: func(_ context.Context, o *admissionregistrationv1.MutatingWebhookConfiguration) field.ErrorList {
-			return validateMutating(o, nil)
+			return append(validateMutating(o, nil), newName(o.Name)...)
 		},
 		ValidateUpdate: func(_ context.Context, o, old *admissionregistrationv1.MutatingWebhookConfiguration) field.ErrorList {
 			return validateMutating(o, old)
+		},
+		Warnings: func(_ context.Context, o, old *admissionregistrationv1.MutatingWebhookConfiguration) (warnings []string) {
+			if old != nil {
+				warnings = oldName(o.Name)
+			}
+			for i := range o.Webhooks {
+				warnings = append(warnings, unasked(i, o.Webhooks[i].Rules)...)
+			}
+			return warnings
 		},
 
 		Columns: webhookColumns(),

@@ -2,7 +2,7 @@ package builtin
 
 // refused are objects that differ from the minimal one by a patch, and the
 // error that they meet on creation.
-var refused = []struct{ kind, patch, want string }{
+var refused = []refusal{
 	{"Pod", `{"spec":{"containers":[]}}`, "spec.containers: Required value"},
 	{"Pod", `{"spec":{"containers":[{"name":"A","image":"i"}]}}`, `spec.containers[0].name: Invalid value: "A": a lowercase RFC 1123 label`},
 	{"Pod", `{"spec":{"containers":[{"name":"a"}]}}`, "spec.containers[0].image: Required value"},
@@ -88,7 +88,7 @@ var refused = []struct{ kind, patch, want string }{
 
 // updateRefused are changes of the minimal objects, and the error that they
 // meet.
-var updateRefused = []struct{ kind, patch, want string }{
+var updateRefused = []refusal{
 	{"Pod", `{"spec":{"hostNetwork":true}}`, "spec: Forbidden: pod updates may not change fields other than"},
 	{"Pod", `{"spec":{"activeDeadlineSeconds":-1}}`, "spec.activeDeadlineSeconds: Invalid value"},
 	{"ConfigMap", `{"immutable":true,"data":{"..":""}}`, "data[..]: Invalid value"},
@@ -112,7 +112,7 @@ var updateRefused = []struct{ kind, patch, want string }{
 
 // defaulted is what minimal objects, with a patch, come to hold at a path;
 // of lists the first entry is looked at.
-var defaulted = []struct{ kind, patch, path, want string }{
+var defaulted = []outcome{
 	{"Pod", `{}`, "spec.restartPolicy", "Always"},
 	{"Pod", `{}`, "spec.dnsPolicy", "ClusterFirst"},
 	{"Pod", `{}`, "spec.terminationGracePeriodSeconds", "30"},

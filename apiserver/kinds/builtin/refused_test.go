@@ -65,6 +65,12 @@ var minimal = map[string]string{
 
 	"ValidatingWebhookConfiguration": `{"webhooks":[{"name":"a.b.c","sideEffects":"None","admissionReviewVersions":["v1"],"clientConfig":{"url":"https://h"}}]}`,
 	"MutatingWebhookConfiguration":   `{"webhooks":[{"name":"a.b.c","sideEffects":"None","admissionReviewVersions":["v1"],"clientConfig":{"url":"https://h"}}]}`,
+	"ValidatingAdmissionPolicy": `{"spec":{"matchConstraints":{"resourceRules":[{"apiGroups":[""],"apiVersions":["v1"],"operations":["CREATE"],"resources":["pods"]}]},` +
+		`"validations":[{"expression":"true"}]}}`,
+	"ValidatingAdmissionPolicyBinding": `{"spec":{"policyName":"p","validationActions":["Deny"]}}`,
+	"MutatingAdmissionPolicy": `{"spec":{"matchConstraints":{"resourceRules":[{"apiGroups":[""],"apiVersions":["v1"],"operations":["CREATE"],"resources":["pods"]}]},` +
+		`"reinvocationPolicy":"Never","mutations":[{"patchType":"JSONPatch","jsonPatch":{"expression":"[JSONPatch{op: 'remove', path: '/a'}]"}}]}}`,
+	"MutatingAdmissionPolicyBinding": `{"spec":{"policyName":"p"}}`,
 	"FlowSchema":                     `{"spec":{"priorityLevelConfiguration":{"name":"l"}}}`,
 	"PriorityLevelConfiguration":     `{"spec":{"type":"Limited","limited":{"limitResponse":{"type":"Reject"}}}}`,
 }
@@ -164,8 +170,19 @@ func TestNothingIsWrong(t *testing.T) {
 	}
 }
 
-func TestRefused(t *testing.T) {
-	for _, c := range refused {
+func TestRefused(t *testing.T)       { testRefused(t, refused) }
+func TestUpdateRefused(t *testing.T) { testUpdateRefused(t, updateRefused) }
+func TestDefaults(t *testing.T)      { testDefaults(t, defaulted) }
+
+// refusal is a minimal object with a patch, and the beginning of the error
+// that it meets.
+type refusal struct{ kind, patch, want string }
+
+// outcome is what a minimal object with a patch comes to hold at a path.
+type outcome struct{ kind, patch, path, want string }
+
+func testRefused(t *testing.T, cases []refusal) {
+	for _, c := range cases {
 		t.Run(c.kind+"/"+c.patch, func(t *testing.T) {
 			k := kindOf(t, c.kind)
 			expect(t, created(k, object(t, k, c.patch)), c.want)
@@ -173,40 +190,48 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-func TestUpdateRefused(t *testing.T) {
-	for _, c := range updateRefused {
+func testUpdateRefused(t *testing.T, cases []refusal) {
+	for _, c := range cases {
 		t.Run(c.kind+"/"+c.patch, func(t *testing.T) {
 			k := kindOf(t, c.kind)
-			old, now := object(t, k), object(t, k)
-			created(k, old)
-			created(k, now)
-			data, err := json.Marshal(now)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var whole, patch map[string]any
-			if err := json.Unmarshal(data, &whole); err != nil {
-				t.Fatal(err)
-			}
-			if err := json.Unmarshal([]byte(c.patch), &patch); err != nil {
-				t.Fatal(err)
-			}
-			if data, err = json.Marshal(merge(whole, patch)); err != nil {
-				t.Fatal(err)
-			}
-			now = k.New()
-			if err := json.Unmarshal(data, now); err != nil {
-				t.Fatal(err)
-			}
-			if k.Default != nil {
-				k.Default(now)
-			}
+			now, old := changed(t, k, c.patch)
 			if k.PrepareUpdate != nil {
 				k.PrepareUpdate(context.Background(), now, old)
 			}
 			expect(t, k.ValidateUpdate(context.Background(), now, old), c.want)
 		})
 	}
+}
+
+// changed returns a minimal object as it has been created, and the same with
+// a patch.
+func changed(t *testing.T, k *kinds.Kind, change string) (now, old kinds.Object) {
+	t.Helper()
+	old, now = object(t, k), object(t, k)
+	created(k, old)
+	created(k, now)
+	data, err := json.Marshal(now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var whole, patch map[string]any
+	if err := json.Unmarshal(data, &whole); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal([]byte(change), &patch); err != nil {
+		t.Fatal(err)
+	}
+	if data, err = json.Marshal(merge(whole, patch)); err != nil {
+		t.Fatal(err)
+	}
+	now = k.New()
+	if err := json.Unmarshal(data, now); err != nil {
+		t.Fatal(err)
+	}
+	if k.Default != nil {
+		k.Default(now)
+	}
+	return now, old
 }
 
 func expect(t *testing.T, errs field.ErrorList, want string) {
@@ -219,8 +244,8 @@ func expect(t *testing.T, errs field.ErrorList, want string) {
 	t.Errorf("%v, want %s", errs, want)
 }
 
-func TestDefaults(t *testing.T) {
-	for _, c := range defaulted {
+func testDefaults(t *testing.T, cases []outcome) {
+	for _, c := range cases {
 		t.Run(c.kind+"/"+c.path, func(t *testing.T) {
 			k := kindOf(t, c.kind)
 			obj := object(t, k, c.patch)

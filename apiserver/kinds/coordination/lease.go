@@ -14,11 +14,12 @@ import (
 
 func lease() *kinds.Kind {
 	return kinds.Definition[*coordinationv1.Lease]{
-		GVK:        gvk("Lease"),
-		Names:      kinds.Names{Resource: "leases", Singular: "lease"},
-		Namespaced: true,
-		New:        func() *coordinationv1.Lease { return &coordinationv1.Lease{} },
-		NewList:    func() runtime.Object { return &coordinationv1.LeaseList{} },
+		GVK:          gvk("Lease"),
+		Names:        kinds.Names{Resource: "leases", Singular: "lease"},
+		Namespaced:   true,
+		AnyFinalizer: true,
+		New:          func() *coordinationv1.Lease { return &coordinationv1.Lease{} },
+		NewList:      func() runtime.Object { return &coordinationv1.LeaseList{} },
 
 		CreateOnUpdate: true,
 
