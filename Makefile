@@ -1,7 +1,8 @@
-# make up      build examples/allinone and start the cluster in the foreground
-# make test    install what the tests need and run all of them
-# make bench   run the benchmarks whose figures docs/benchmarks.md quotes
-# make check   format, modules, vet and staticcheck
+# make up          build examples/allinone and start the cluster in the foreground
+# make test        install what the tests need and run all of them
+# make bench       run the benchmarks whose figures docs/benchmarks.md quotes
+# make generate    make the generated files anew
+# make check       format, modules, generated files, vet and staticcheck
 
 GO ?= go
 TESTS ?= ./...
@@ -13,7 +14,7 @@ HEAVY = /examples/|/kubelet/containerd|/store/etcd
 VERSION = -X k8s.io/component-base/version.gitVersion=v1.37.2 -X k8s.io/component-base/version.gitMajor=1 \
 	-X k8s.io/component-base/version.gitMinor=37 -X k8s.io/client-go/pkg/version.gitVersion=v1.37.2
 
-.PHONY: up build test bench check clean
+.PHONY: up build test bench generate check clean
 
 up: build
 	@hack/packages runc nftables
@@ -30,9 +31,13 @@ test: build
 bench:
 	CGO_ENABLED=0 $(GO) test -run '^$$' -bench . -benchmem ./store/... ./apiserver/... ./scheduler/... ./proxy/...
 
+generate:
+	CGO_ENABLED=0 hack/generate
+
 check:
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'the files above are not formatted: run gofmt -w on them'; exit 1; }
 	$(GO) mod tidy -diff
+	CGO_ENABLED=0 hack/generate check
 	CGO_ENABLED=0 $(GO) vet ./...
 	# Windows stands for all that is not Linux.
 	CGO_ENABLED=0 GOOS=windows $(GO) build ./store ./store/memory ./apiserver/... ./scheduler/... ./controller/... ./cluster/...

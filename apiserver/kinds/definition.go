@@ -5,6 +5,7 @@ import (
 	"time"
 
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	"k8s.io/apimachinery/pkg/api/operation"
 	"k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
@@ -33,7 +34,11 @@ type Definition[T Object] struct {
 	Validate       func(ctx context.Context, obj T) field.ErrorList
 	PrepareUpdate  func(ctx context.Context, obj, old T)
 	ValidateUpdate func(ctx context.Context, obj, old T) field.ErrorList
-	Canonicalize   func(obj T)
+	// Rules is a generated function, such as Validate_Pod; it is called with
+	// the zero T as old on create, as is RuleOptions.
+	Rules        func(ctx context.Context, op operation.Operation, path *field.Path, obj, old T) field.ErrorList
+	RuleOptions  func(obj, old T) map[string]bool
+	Canonicalize func(obj T)
 	// Warnings is called with the zero T as old on create.
 	Warnings func(ctx context.Context, obj, old T) []string
 
@@ -86,6 +91,7 @@ func (d Definition[T]) Kind() *Kind {
 		Validate:       validation1(d.Validate),
 		PrepareUpdate:  two(d.PrepareUpdate),
 		ValidateUpdate: validation2(d.ValidateUpdate),
+		Rules:          RulesOf(d.Rules),
 		Canonicalize:   one(d.Canonicalize),
 		CreateOnUpdate: d.CreateOnUpdate, UnconditionalUpdate: d.UnconditionalUpdate, Deprecated: d.Deprecated, Resets: d.Resets,
 		TTL: get(d.TTL), ReturnDeleted: d.ReturnDeleted, DefaultPropagation: d.DefaultPropagation,
@@ -97,6 +103,12 @@ func (d Definition[T]) Kind() *Kind {
 	}
 	if k.ValidName == nil {
 		k.ValidName = validation.NameIsDNSSubdomain
+	}
+	if f := d.RuleOptions; f != nil {
+		k.RuleOptions = func(obj, old Object) map[string]bool {
+			was, _ := old.(T)
+			return f(obj.(T), was)
+		}
 	}
 	if f := d.Warnings; f != nil {
 		k.Warnings = func(ctx context.Context, obj, old Object) []string {

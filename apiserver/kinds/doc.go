@@ -6,4 +6,7 @@
 // group (core/pod.go, apps/deployment.go, …) as a [Definition] over its Go
 // type, and every group's folder has a function Kinds that returns them. A
 // program can serve kinds of its own in the same form.
+//
+// Validation is what tags of the Go types say, generated below declarative and
+// named as a kind's Rules, and besides it what only code can say.
 package kinds

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	"k8s.io/apimachinery/pkg/api/operation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -65,6 +66,12 @@ type Kind struct {
 	PrepareUpdate func(ctx context.Context, obj, old Object)
 	// ValidateUpdate returns what is wrong with a change beyond metadata.
 	ValidateUpdate func(ctx context.Context, obj, old Object) field.ErrorList
+	// Rules are those of the Go type's tags, for every write of the object and
+	// of its parts. Of what they find, errors of the alpha stage are ignored.
+	Rules Rules
+	// RuleOptions names the options that the tags ask for, and whether they are
+	// on; old is nil on create.
+	RuleOptions func(obj, old Object) map[string]bool
 	// Canonicalize normalises an object just before it is stored.
 	Canonicalize func(obj Object)
 	// Warnings returns texts for Warning headers; old is nil on create.
@@ -131,6 +138,22 @@ type Kind struct {
 	Conditions func(obj Object) []metav1.TableRowCondition
 }
 
+// Rules check an object in the light of an operation, and of the old object
+// where it is an update; old is nil on create.
+type Rules func(ctx context.Context, op operation.Operation, obj, old Object) field.ErrorList
+
+// RulesOf erases the type of a generated validation function; see package
+// declarative.
+func RulesOf[T Object](f func(ctx context.Context, op operation.Operation, path *field.Path, obj, old T) field.ErrorList) Rules {
+	if f == nil {
+		return nil
+	}
+	return func(ctx context.Context, op operation.Operation, obj, old Object) field.ErrorList {
+		was, _ := old.(T)
+		return f(ctx, op, nil, obj.(T), was)
+	}
+}
+
 // DryRun says whether a write is only tried.
 type DryRun bool
 
@@ -161,6 +184,9 @@ type View struct {
 	NewList func() runtime.Object
 	// Default fills in what this version leaves out.
 	Default func(obj Object)
+	// Rules, if set, are asked instead of the kind's when this version is
+	// written.
+	Rules Rules
 	// ToStored and FromStored convert between this version and the kind's own.
 	// They may share memory with their argument and do not change it.
 	ToStored, FromStored func(obj Object) (Object, error)

@@ -1,10 +1,13 @@
 package kinds
 
 import (
+	"context"
 	"fmt"
 
+	"k8s.io/apimachinery/pkg/api/operation"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
 // ViewDefinition describes a [View] of objects of type S by functions over the
@@ -15,6 +18,7 @@ type ViewDefinition[S, V Object] struct {
 	New     func() V
 	NewList func() runtime.Object
 	Default func(obj V)
+	Rules   func(ctx context.Context, op operation.Operation, path *field.Path, obj, old V) field.ErrorList
 
 	ToStored   func(obj V) (S, error)
 	FromStored func(obj S) (V, error)
@@ -24,7 +28,7 @@ type ViewDefinition[S, V Object] struct {
 func (d ViewDefinition[S, V]) View() View {
 	return View{
 		GroupVersionKind: d.GVK, Names: d.Names,
-		New: func() Object { return d.New() }, NewList: d.NewList, Default: one(d.Default),
+		New: func() Object { return d.New() }, NewList: d.NewList, Default: one(d.Default), Rules: RulesOf(d.Rules),
 		ToStored: convert(d.ToStored), FromStored: convert(d.FromStored),
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/operation"
 	"k8s.io/apimachinery/pkg/api/validate/content"
 	"k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -126,7 +127,7 @@ func (r *Resource) prepareCreate(ctx context.Context, obj kinds.Object) error {
 	if len(errs) == 0 {
 		errs = validation.ValidateObjectMetaAccessor(obj, k.Namespaced, validSegment, field.NewPath("metadata"))
 	}
-	if len(errs) > 0 {
+	if errs = r.declared(ctx, operation.Create, obj, nil, "", errs); len(errs) > 0 {
 		return r.invalid(obj.GetName(), errs)
 	}
 	if k.Warnings != nil {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/operation"
 	"k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -252,6 +253,9 @@ func (r *Resource) prepareUpdate(ctx context.Context, obj, old kinds.Object, w *
 	errs = append(errs, r.validateFinalizers(obj)...)
 	if validate != nil {
 		errs = append(errs, validate(ctx, obj, old)...)
+	}
+	if !w.amend {
+		errs = r.declared(ctx, operation.Update, obj, old, w.Subresource, errs)
 	}
 	if len(errs) > 0 {
 		return r.invalid(obj.GetName(), errs)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
+	declared "github.com/keelson-project/keelson/apiserver/kinds/declarative/admissionregistration/v1"
 )
 
 func validatingAdmissionPolicyBinding() *kinds.Kind {
@@ -36,6 +37,7 @@ func validatingAdmissionPolicyBinding() *kinds.Kind {
 			}
 		},
 
+		Rules: declared.Validate_ValidatingAdmissionPolicyBinding,
 		Validate: func(_ context.Context, b *admissionregistrationv1.ValidatingAdmissionPolicyBinding) field.ErrorList {
 			return append(validateBinding(b), newName(b.Name)...)
 		},

@@ -16,6 +16,8 @@ import (
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
+	declaredv1 "github.com/keelson-project/keelson/apiserver/kinds/declarative/autoscaling/v1"
+	declaredv2 "github.com/keelson-project/keelson/apiserver/kinds/declarative/autoscaling/v2"
 )
 
 func horizontalPodAutoscaler() *kinds.Kind {
@@ -51,6 +53,7 @@ func horizontalPodAutoscaler() *kinds.Kind {
 				}
 				return toV1(h)
 			},
+			Rules: kinds.RulesOf(declaredv1.Validate_HorizontalPodAutoscaler),
 		}},
 
 		Default: defaultAutoscaler,
@@ -70,6 +73,10 @@ func horizontalPodAutoscaler() *kinds.Kind {
 		HasStatus:           true,
 		PrepareStatusUpdate: func(_ context.Context, h, old *autoscalingv2.HorizontalPodAutoscaler) { h.Spec = old.Spec },
 
+		Rules: declaredv2.Validate_HorizontalPodAutoscaler,
+		RuleOptions: func(_, _ *autoscalingv2.HorizontalPodAutoscaler) map[string]bool {
+			return map[string]bool{"HPAScaleToZero": true}
+		},
 		Validate: func(_ context.Context, o *autoscalingv2.HorizontalPodAutoscaler) field.ErrorList {
 			return validate(o, nil)
 		},

@@ -20,15 +20,6 @@ const (
 // validate checks an autoscaler; old is what it was before, if there was one.
 func validate(h, old *autoscalingv2.HorizontalPodAutoscaler) field.ErrorList {
 	e, p, s := &check.Errors{}, field.NewPath("spec"), &h.Spec
-	if n := s.MinReplicas; n != nil && *n < 0 {
-		e.Invalid(p.Child("minReplicas"), *n, "must be greater than or equal to 0")
-	}
-	switch at := p.Child("maxReplicas"); {
-	case s.MaxReplicas == 0:
-		e.Required(at, "")
-	case s.MaxReplicas < 0:
-		e.Invalid(at, s.MaxReplicas, "must be greater than or equal to 1")
-	}
 	if n := s.MinReplicas; n != nil && s.MaxReplicas < *n {
 		e.Invalid(p.Child("maxReplicas"), s.MaxReplicas, "must be greater than or equal to `minReplicas`")
 	}

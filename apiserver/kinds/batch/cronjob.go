@@ -11,6 +11,7 @@ import (
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
+	declared "github.com/keelson-project/keelson/apiserver/kinds/declarative/batch/v1"
 	"github.com/keelson-project/keelson/apiserver/kinds/podspec"
 )
 
@@ -50,6 +51,8 @@ func cronJob() *kinds.Kind {
 		HasStatus:           true,
 		PrepareStatusUpdate: func(_ context.Context, c, old *batchv1.CronJob) { c.Spec = old.Spec },
 
+		Rules:          declared.Validate_CronJob,
+		RuleOptions:    func(_, _ *batchv1.CronJob) map[string]bool { return withoutWorkloads() },
 		Validate:       func(_ context.Context, o *batchv1.CronJob) field.ErrorList { return validateCronJob(o) },
 		ValidateUpdate: func(_ context.Context, o, old *batchv1.CronJob) field.ErrorList { return validateCronJobUpdate(o, old) },
 		Warnings: func(_ context.Context, o, old *batchv1.CronJob) []string {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
+	declared "github.com/keelson-project/keelson/apiserver/kinds/declarative/batch/v1"
 	"github.com/keelson-project/keelson/apiserver/kinds/podspec"
 )
 
@@ -58,6 +59,8 @@ func job() *kinds.Kind {
 		},
 		FieldNames: []string{"status.successful"},
 
+		Rules:                declared.Validate_Job,
+		RuleOptions:          func(_, _ *batchv1.Job) map[string]bool { return withoutWorkloads() },
 		Validate:             func(_ context.Context, o *batchv1.Job) field.ErrorList { return validateJob(o) },
 		ValidateUpdate:       func(_ context.Context, o, old *batchv1.Job) field.ErrorList { return validateJobUpdate(o, old) },
 		ValidateStatusUpdate: func(_ context.Context, o, old *batchv1.Job) field.ErrorList { return validateJobStatus(o, old) },

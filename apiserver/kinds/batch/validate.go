@@ -40,6 +40,10 @@ func value[T any](p *T) (v T) {
 
 func indexed(s *batchv1.JobSpec) bool { return value(s.CompletionMode) == batchv1.IndexedCompletion }
 
+// withoutWorkloads is the state of the options that the types' tags ask for:
+// jobs as workloads of scheduling.k8s.io are of the alpha stage.
+func withoutWorkloads() map[string]bool { return map[string]bool{"WorkloadWithJob": false} }
+
 func validateJob(j *batchv1.Job) field.ErrorList {
 	e := &check.Errors{}
 	generatedSelector(e, j)

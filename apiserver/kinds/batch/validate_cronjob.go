@@ -31,9 +31,7 @@ func validateCronJobUpdate(c, old *batchv1.CronJob) field.ErrorList {
 }
 
 func cronJobSpec(e *check.Errors, p *field.Path, s, old *batchv1.CronJobSpec) {
-	if s.Schedule == "" {
-		e.Required(p.Child("schedule"), "")
-	} else {
+	if s.Schedule != "" {
 		schedule(e, p.Child("schedule"), s, old != nil && strings.Contains(old.Schedule, "TZ"))
 	}
 	if n := s.StartingDeadlineSeconds; n != nil {

@@ -97,7 +97,7 @@ var updateRefused = []refusal{
 	{"Deployment", `{"spec":{"selector":{"matchLabels":{"a":"b","c":"d"}}}}`, "spec.selector: Invalid value"},
 	{"StatefulSet", `{"spec":{"serviceName":"other"}}`, `spec.serviceName: Invalid value: "other": field is immutable`},
 	{"DaemonSet", `{"spec":{"selector":{"matchLabels":{"c":"d"}}}}`, "spec.selector: Invalid value"},
-	{"EndpointSlice", `{"addressType":"IPv6"}`, `addressType: Invalid value: "IPv6": field is immutable`},
+	{"EndpointSlice", `{"addressType":"IPv6"}`, "addressType: Invalid value: null: field is immutable"},
 	{"RoleBinding", `{"roleRef":{"name":"x"}}`, "roleRef: Invalid value"},
 	{"Job", `{"spec":{"completions":2}}`, "spec.completions: Invalid value: 2: field is immutable"},
 	{"StorageClass", `{"provisioner":"x"}`, "provisioner: Invalid value: null: field is immutable"},

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"k8s.io/apimachinery/pkg/api/operation"
+	"k8s.io/apimachinery/pkg/api/validate"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
@@ -141,10 +143,32 @@ func created(k *kinds.Kind, obj kinds.Object) field.ErrorList {
 	if k.PrepareCreate != nil {
 		k.PrepareCreate(ctx, obj)
 	}
+	errs := declared(k, operation.Create, obj, nil)
 	if k.Validate == nil {
+		return errs
+	}
+	return append(errs, k.Validate(ctx, obj)...)
+}
+
+// declared are the enforced errors of the rules in the type's tags.
+func declared(k *kinds.Kind, what operation.Type, obj, old kinds.Object) field.ErrorList {
+	if k.Rules == nil {
 		return nil
 	}
-	return k.Validate(ctx, obj)
+	op := operation.Operation{Type: what}
+	if k.RuleOptions != nil {
+		op.Options = k.RuleOptions(obj, old)
+	}
+	ctx := context.Background()
+	return validate.FilterEnforcedDeclarativeErrors(ctx, k.Rules(ctx, op, obj, old), true)
+}
+
+func updated(k *kinds.Kind, obj, old kinds.Object) field.ErrorList {
+	errs := declared(k, operation.Update, obj, old)
+	if k.ValidateUpdate == nil {
+		return errs
+	}
+	return append(errs, k.ValidateUpdate(context.Background(), obj, old)...)
 }
 
 func TestNothingIsWrong(t *testing.T) {
@@ -160,10 +184,7 @@ func TestNothingIsWrong(t *testing.T) {
 			if k.PrepareUpdate != nil {
 				k.PrepareUpdate(context.Background(), now, old)
 			}
-			if k.ValidateUpdate == nil {
-				return
-			}
-			if errs := k.ValidateUpdate(context.Background(), now, old); len(errs) > 0 {
+			if errs := updated(k, now, old); len(errs) > 0 {
 				t.Error("unchanged:", errs)
 			}
 		})
@@ -198,7 +219,7 @@ func testUpdateRefused(t *testing.T, cases []refusal) {
 			if k.PrepareUpdate != nil {
 				k.PrepareUpdate(context.Background(), now, old)
 			}
-			expect(t, k.ValidateUpdate(context.Background(), now, old), c.want)
+			expect(t, updated(k, now, old), c.want)
 		})
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
+	declared "github.com/keelson-project/keelson/apiserver/kinds/declarative/certificates/v1"
 )
 
 func certificateSigningRequest() *kinds.Kind {
@@ -57,6 +58,7 @@ func certificateSigningRequest() *kinds.Kind {
 		},
 		FieldNames: []string{"spec.signerName"},
 
+		Rules: declared.Validate_CertificateSigningRequest,
 		Validate: func(_ context.Context, o *certificatesv1.CertificateSigningRequest) field.ErrorList {
 			return validate(o, flaws{})
 		},

@@ -7,6 +7,7 @@ import (
 
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/operation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -79,7 +80,7 @@ func TestApproval(t *testing.T) {
 		approval, status string
 	}{
 		{"approve", with(nil, approved), old, "", `status.conditions: Forbidden: updates may not add a condition of type "Approved"`},
-		{"both", with(nil, approved, denied), old, `status.conditions: Invalid value: "Denied": Approved and Denied conditions are mutually exclusive`, `status.conditions: Forbidden: updates may not add a condition of type "Approved"`},
+		{"both", with(nil, approved, denied), old, `status.conditions: Invalid value: "{conditions[{\"type\": \"Approved\"}], conditions[{\"type\": \"Denied\"}]}": must specify at most one of`, `status.conditions: Forbidden: updates may not add a condition of type "Approved"`},
 		{"take back", with(nil), with(nil, approved), `status.conditions: Forbidden: updates may not remove a condition of type "Approved"`, `status.conditions: Forbidden: updates may not remove a condition of type "Approved"`},
 		{"fail", with(nil, failed), old, "", ""},
 		{"unfail", with(nil), with(nil, failed), `status.conditions: Forbidden: updates may not remove a condition of type "Failed"`, `status.conditions: Forbidden: updates may not remove a condition of type "Failed"`},
@@ -94,7 +95,8 @@ func TestApproval(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			now := c.now.DeepCopy()
 			approval.PrepareUpdate(t.Context(), now, c.was)
-			expect(t, approval.ValidateUpdate(t.Context(), now, c.was), c.approval)
+			op := operation.Operation{Type: operation.Update, Request: operation.Request{Subresources: []string{"approval"}}}
+			expect(t, append(approval.ValidateUpdate(t.Context(), now, c.was), k.Rules(t.Context(), op, now, c.was)...), c.approval)
 			now = c.now.DeepCopy()
 			status.PrepareUpdate(t.Context(), now, c.was)
 			expect(t, status.ValidateUpdate(t.Context(), now, c.was), c.status)

@@ -35,9 +35,9 @@ var knownUsages = []certificatesv1.KeyUsage{
 // flaws are what a stored request may have, being older than the rules
 // against it: an update does not refuse it for them.
 type flaws struct {
-	unknownUsages, repeatedUsages, legacySigner              bool
-	approvedAndDenied, repeatedConditions, untypedConditions bool
-	certificate                                              bool
+	unknownUsages, repeatedUsages, legacySigner bool
+	repeatedConditions, untypedConditions       bool
+	certificate                                 bool
 }
 
 func flawsOf(csr *certificatesv1.CertificateSigningRequest) (f flaws) {
@@ -54,7 +54,6 @@ func flawsOf(csr *certificatesv1.CertificateSigningRequest) (f flaws) {
 		types[c.Type] = true
 	}
 	f.untypedConditions = types[""]
-	f.approvedAndDenied = types[certificatesv1.CertificateApproved] && types[certificatesv1.CertificateDenied]
 	f.certificate = issued(csr.Status.Certificate) != nil
 	return f
 }
@@ -120,9 +119,6 @@ func conditions(e *check.Errors, p *field.Path, list []certificatesv1.Certificat
 			check.RequiredOneOf(e, at.Child("status"), c.Status, corev1.ConditionTrue)
 		} else {
 			check.RequiredOneOf(e, at.Child("status"), c.Status, corev1.ConditionFalse, corev1.ConditionTrue, corev1.ConditionUnknown)
-		}
-		if (t == approved && seen[denied] || t == denied && seen[approved]) && !may.approvedAndDenied {
-			e.Add(field.Invalid(p, t, "Approved and Denied conditions are mutually exclusive").WithOrigin("zeroOrOneOf").MarkCoveredByDeclarative())
 		}
 		if seen[t] && !may.repeatedConditions {
 			e.Duplicate(at.Child("type"), t)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
+	declared "github.com/keelson-project/keelson/apiserver/kinds/declarative/core/v1"
 	"github.com/keelson-project/keelson/apiserver/kinds/podspec"
 )
 
@@ -62,6 +63,7 @@ func replicationController() *kinds.Kind {
 		},
 		FieldNames: []string{"status.replicas"},
 
+		Rules: declared.Validate_ReplicationController,
 		Validate: func(_ context.Context, o *corev1.ReplicationController) field.ErrorList {
 			return validateReplicationController(o)
 		},

@@ -11,14 +11,9 @@ import (
 
 func validateReplicationController(rc *corev1.ReplicationController) field.ErrorList {
 	e, p, spec := &check.Errors{}, field.NewPath("spec"), &rc.Spec
-	e.Nonnegative(p.Child("minReadySeconds"), int64(spec.MinReadySeconds))
 	if len(spec.Selector) == 0 {
 		e.Required(p.Child("selector"), "")
 	}
-	if spec.Replicas == nil {
-		e.Required(p.Child("replicas"), "")
-	}
-	e.OptionalNonnegative(p.Child("replicas"), spec.Replicas)
 	t, at := spec.Template, p.Child("template")
 	if t == nil {
 		e.Required(at, "")

@@ -14,6 +14,7 @@ import (
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
+	declared "github.com/keelson-project/keelson/apiserver/kinds/declarative/discovery/v1"
 )
 
 func endpointSlice() *kinds.Kind {
@@ -57,6 +58,7 @@ func endpointSlice() *kinds.Kind {
 			return nil
 		},
 
+		Rules:          declared.Validate_EndpointSlice,
 		Validate:       func(_ context.Context, o *discoveryv1.EndpointSlice) field.ErrorList { return validate(o, nil) },
 		ValidateUpdate: func(_ context.Context, o, old *discoveryv1.EndpointSlice) field.ErrorList { return validate(o, old) },
 

@@ -17,7 +17,6 @@ import (
 // The most there may be of each.
 const (
 	mostEndpoints = 1000
-	mostAddresses = 100
 	mostPorts     = 20000
 	mostHints     = 8
 )
@@ -25,13 +24,13 @@ const (
 // validate checks a slice; old is nil for a new one.
 func validate(s, old *discoveryv1.EndpointSlice) field.ErrorList {
 	e := &check.Errors{}
-	check.RequiredOneOf(e, field.NewPath("addressType"), s.AddressType, discoveryv1.AddressTypeFQDN, discoveryv1.AddressTypeIPv4, discoveryv1.AddressTypeIPv6)
+	if old != nil && s.AddressType != old.AddressType && s.AddressType != "" {
+		// The type's own rule is not asked where it is found changed.
+		check.OneOf(e, field.NewPath("addressType"), s.AddressType, discoveryv1.AddressTypeFQDN, discoveryv1.AddressTypeIPv4, discoveryv1.AddressTypeIPv6)
+	}
 	ports(e, field.NewPath("ports"), s.Ports)
 	if old == nil || !equality.Semantic.DeepEqual(s.Endpoints, old.Endpoints) {
 		endpoints(e, field.NewPath("endpoints"), s)
-	}
-	if old != nil {
-		e.Same(field.NewPath("addressType"), s.AddressType, old.AddressType)
 	}
 	return e.List
 }
@@ -73,11 +72,6 @@ func endpoints(e *check.Errors, p *field.Path, s *discoveryv1.EndpointSlice) {
 	for i := range s.Endpoints {
 		ep, at := &s.Endpoints[i], p.Index(i)
 		addresses := at.Child("addresses")
-		if n := len(ep.Addresses); n == 0 {
-			e.Required(addresses, "")
-		} else if n > mostAddresses {
-			e.Add(field.TooMany(addresses, n, mostAddresses))
-		}
 		for j, a := range ep.Addresses {
 			address(e, addresses, addresses.Index(j), s.AddressType, a)
 		}

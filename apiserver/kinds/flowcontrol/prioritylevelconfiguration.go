@@ -11,6 +11,7 @@ import (
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
+	declared "github.com/keelson-project/keelson/apiserver/kinds/declarative/flowcontrol/v1"
 )
 
 func priorityLevelConfiguration() *kinds.Kind {
@@ -42,6 +43,7 @@ func priorityLevelConfiguration() *kinds.Kind {
 			keepMeta(&p.ObjectMeta, &old.ObjectMeta)
 		},
 
+		Rules: declared.Validate_PriorityLevelConfiguration,
 		Validate: func(_ context.Context, o *flowcontrolv1.PriorityLevelConfiguration) field.ErrorList {
 			return validateLevel(o)
 		},

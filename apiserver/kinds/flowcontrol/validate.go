@@ -209,26 +209,16 @@ func validateLevel(l *flowcontrolv1.PriorityLevelConfiguration) field.ErrorList 
 	}
 	switch s.Type {
 	case flowcontrolv1.PriorityLevelEnablementExempt:
-		if s.Limited != nil {
-			e.Forbidden(p.Child("limited"), "")
-		}
 		if x := s.Exempt; x != nil {
 			shares(e, p.Child("exempt"), x.NominalConcurrencyShares, x.LendablePercent)
 		}
 	case flowcontrolv1.PriorityLevelEnablementLimited:
-		if s.Exempt != nil {
-			e.Forbidden(p.Child("exempt"), "must be nil if the type is Limited")
-		}
-		if s.Limited == nil {
-			e.Required(p.Child("limited"), "")
-		} else {
+		if s.Limited != nil {
 			limited(e, p.Child("limited"), s.Limited)
 		}
+	case "":
 	default:
-		if s.Limited != nil {
-			e.Forbidden(p.Child("limited"), "")
-		}
-		check.RequiredOneOf(e, p.Child("type"), s.Type, flowcontrolv1.PriorityLevelEnablementExempt, flowcontrolv1.PriorityLevelEnablementLimited)
+		check.OneOf(e, p.Child("type"), s.Type, flowcontrolv1.PriorityLevelEnablementExempt, flowcontrolv1.PriorityLevelEnablementLimited)
 	}
 	mandatory(e, p, l)
 	e.Add(validateLevelStatus(l)...)
@@ -268,14 +258,11 @@ func limited(e *check.Errors, p *field.Path, l *flowcontrolv1.LimitedPriorityLev
 	}
 	p = p.Child("limitResponse")
 	r := &l.LimitResponse
-	check.RequiredOneOf(e, p.Child("type"), r.Type, flowcontrolv1.LimitResponseTypeQueue, flowcontrolv1.LimitResponseTypeReject)
-	switch at := p.Child("queuing"); {
-	case r.Type != flowcontrolv1.LimitResponseTypeQueue && r.Queuing != nil:
-		e.Forbidden(at, "")
-	case r.Type == flowcontrolv1.LimitResponseTypeQueue && r.Queuing == nil:
-		e.Required(at, "")
-	case r.Queuing != nil:
-		queuing(e, at, r.Queuing)
+	if r.Type != "" {
+		check.OneOf(e, p.Child("type"), r.Type, flowcontrolv1.LimitResponseTypeQueue, flowcontrolv1.LimitResponseTypeReject)
+	}
+	if r.Type == flowcontrolv1.LimitResponseTypeQueue && r.Queuing != nil {
+		queuing(e, p.Child("queuing"), r.Queuing)
 	}
 }
 

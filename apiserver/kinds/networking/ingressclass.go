@@ -11,6 +11,7 @@ import (
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
+	declared "github.com/keelson-project/keelson/apiserver/kinds/declarative/networking/v1"
 )
 
 func ingressClass() *kinds.Kind {
@@ -35,6 +36,7 @@ func ingressClass() *kinds.Kind {
 		},
 		UnconditionalUpdate: true,
 
+		Rules:    declared.Validate_IngressClass,
 		Validate: func(_ context.Context, o *networkingv1.IngressClass) field.ErrorList { return validateClass(o) },
 		ValidateUpdate: func(_ context.Context, o, old *networkingv1.IngressClass) field.ErrorList {
 			return validateClassUpdate(o, old)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
+	declared "github.com/keelson-project/keelson/apiserver/kinds/declarative/networking/v1"
 )
 
 func ipAddress() *kinds.Kind {
@@ -32,10 +33,8 @@ func ipAddress() *kinds.Kind {
 			return wrong
 		},
 
+		Rules:    declared.Validate_IPAddress,
 		Validate: func(_ context.Context, o *networkingv1.IPAddress) field.ErrorList { return validateAddress(o) },
-		ValidateUpdate: func(_ context.Context, o, old *networkingv1.IPAddress) field.ErrorList {
-			return validateAddressUpdate(o, old)
-		},
 
 		Columns: []metav1.TableColumnDefinition{
 			column.Name(), column.Text("ParentRef", networkingv1.IPAddressSpec{}.SwaggerDoc()["parentRef"]),

@@ -12,6 +12,7 @@ import (
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
+	declared "github.com/keelson-project/keelson/apiserver/kinds/declarative/networking/v1"
 )
 
 func networkPolicy() *kinds.Kind {
@@ -32,6 +33,7 @@ func networkPolicy() *kinds.Kind {
 		},
 		UnconditionalUpdate: true,
 
+		Rules:    declared.Validate_NetworkPolicy,
 		Validate: func(_ context.Context, o *networkingv1.NetworkPolicy) field.ErrorList { return validatePolicy(o, nil) },
 		ValidateUpdate: func(_ context.Context, o, old *networkingv1.NetworkPolicy) field.ErrorList {
 			return validatePolicy(o, old)

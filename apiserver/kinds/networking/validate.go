@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -110,7 +111,6 @@ func peers(e *check.Errors, p *field.Path, list []networkingv1.NetworkPolicyPeer
 
 func ipBlock(e *check.Errors, p *field.Path, b *networkingv1.IPBlock, old []string) {
 	if b.CIDR == "" {
-		e.Required(p.Child("cidr"), "")
 		return
 	}
 	e.CIDR(p.Child("cidr"), b.CIDR, old...)
@@ -137,23 +137,14 @@ func within(part, whole *net.IPNet) bool {
 func validateAddress(a *networkingv1.IPAddress) field.ErrorList {
 	e, p, ref := &check.Errors{}, field.NewPath("spec", "parentRef"), a.Spec.ParentRef
 	if ref == nil {
-		e.Required(p, "")
-		return e.List
+		return nil
 	}
 	if ref.Group != "" {
 		e.DNSSubdomain(p.Child("group"), ref.Group)
 	}
-	e.PathSegment(p.Child("resource"), ref.Resource)
-	e.PathSegment(p.Child("name"), ref.Name)
-	if ref.Namespace != "" {
-		e.PathSegment(p.Child("namespace"), ref.Namespace)
-	}
-	return e.List
-}
-
-func validateAddressUpdate(a, old *networkingv1.IPAddress) field.ErrorList {
-	e := &check.Errors{}
-	e.Fixed(field.NewPath("spec", "parentRef"), a.Spec.ParentRef, old.Spec.ParentRef)
+	e.Messages(p.Child("resource"), ref.Resource, content.IsPathSegmentName(ref.Resource))
+	e.Messages(p.Child("name"), ref.Name, content.IsPathSegmentName(ref.Name))
+	e.Messages(p.Child("namespace"), ref.Namespace, content.IsPathSegmentName(ref.Namespace))
 	return e.List
 }
 

@@ -5,6 +5,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -174,7 +175,11 @@ func validateClass(c *networkingv1.IngressClass) field.ErrorList {
 		return e.List
 	}
 	p = p.Child("parameters")
-	reference(e, p, &corev1.TypedLocalObjectReference{APIGroup: r.APIGroup, Kind: r.Kind, Name: r.Name})
+	if r.APIGroup != nil {
+		e.DNSSubdomain(p.Child("apiGroup"), *r.APIGroup)
+	}
+	e.Messages(p.Child("kind"), r.Kind, content.IsPathSegmentName(r.Kind))
+	e.Messages(p.Child("name"), r.Name, content.IsPathSegmentName(r.Name))
 	const cluster, namespace = networkingv1.IngressClassParametersReferenceScopeCluster, networkingv1.IngressClassParametersReferenceScopeNamespace
 	if r.Scope == nil {
 		e.Required(p.Child("scope"), "")

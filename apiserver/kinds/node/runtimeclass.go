@@ -10,6 +10,7 @@ import (
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
+	declared "github.com/keelson-project/keelson/apiserver/kinds/declarative/node/v1"
 )
 
 func runtimeClass() *kinds.Kind {
@@ -21,8 +22,8 @@ func runtimeClass() *kinds.Kind {
 
 		CreateOnUpdate: true,
 
-		Validate:       func(_ context.Context, o *nodev1.RuntimeClass) field.ErrorList { return validate(o) },
-		ValidateUpdate: func(_ context.Context, o, old *nodev1.RuntimeClass) field.ErrorList { return validateUpdate(o, old) },
+		Rules:    declared.Validate_RuntimeClass,
+		Validate: func(_ context.Context, o *nodev1.RuntimeClass) field.ErrorList { return validate(o) },
 
 		Columns: []metav1.TableColumnDefinition{
 			column.Name(), column.Text("Handler", ""), column.Age(),

@@ -3,7 +3,6 @@ package node
 import (
 	corev1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
-	"k8s.io/apimachinery/pkg/api/validate/content"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds/check"
@@ -12,11 +11,6 @@ import (
 
 func validate(rc *nodev1.RuntimeClass) field.ErrorList {
 	e := &check.Errors{}
-	if p := field.NewPath("handler"); rc.Handler == "" {
-		e.Required(p, "")
-	} else {
-		e.Messages(p, rc.Handler, content.IsDNS1123Label(rc.Handler))
-	}
 	if o := rc.Overhead; o != nil {
 		e.Requirements(field.NewPath("overhead"), &corev1.ResourceRequirements{Limits: o.PodFixed}, nil, (*check.Errors).ContainerResourceName)
 	}
@@ -34,11 +28,5 @@ func validate(rc *nodev1.RuntimeClass) field.ErrorList {
 			seen[key] = true
 		}
 	}
-	return e.List
-}
-
-func validateUpdate(rc, old *nodev1.RuntimeClass) field.ErrorList {
-	e := &check.Errors{}
-	e.Same(field.NewPath("handler"), rc.Handler, old.Handler)
 	return e.List
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
+	declared "github.com/keelson-project/keelson/apiserver/kinds/declarative/rbac/v1"
 )
 
 func roleBinding() *kinds.Kind {
@@ -30,6 +31,7 @@ func roleBinding() *kinds.Kind {
 		Columns: bindingColumns("roleBinding", rbacv1.RoleBinding{}.SwaggerDoc()["roleRef"]),
 		Cells:   func(b *rbacv1.RoleBinding) []any { return bindingCells(b, b.RoleRef, b.Subjects) },
 
+		Rules: declared.Validate_RoleBinding,
 		Validate: func(_ context.Context, o *rbacv1.RoleBinding) field.ErrorList {
 			return validateBinding(o.RoleRef, o.Subjects, inNamespace)
 		},
@@ -54,6 +56,7 @@ func clusterRoleBinding() *kinds.Kind {
 		Columns: bindingColumns("clusterRoleBinding", rbacv1.ClusterRoleBinding{}.SwaggerDoc()["roleRef"]),
 		Cells:   func(b *rbacv1.ClusterRoleBinding) []any { return bindingCells(b, b.RoleRef, b.Subjects) },
 
+		Rules: declared.Validate_ClusterRoleBinding,
 		Validate: func(_ context.Context, o *rbacv1.ClusterRoleBinding) field.ErrorList {
 			return validateBinding(o.RoleRef, o.Subjects, inCluster)
 		},

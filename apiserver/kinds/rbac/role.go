@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
+	declared "github.com/keelson-project/keelson/apiserver/kinds/declarative/rbac/v1"
 )
 
 func role() *kinds.Kind {
@@ -23,6 +24,7 @@ func role() *kinds.Kind {
 		CreateOnUpdate:      true,
 		UnconditionalUpdate: true,
 
+		Rules:          declared.Validate_Role,
 		Validate:       func(_ context.Context, o *rbacv1.Role) field.ErrorList { return validateRole(o) },
 		ValidateUpdate: func(_ context.Context, o, _ *rbacv1.Role) field.ErrorList { return validateRole(o) },
 	}.Kind()
@@ -39,6 +41,7 @@ func clusterRole() *kinds.Kind {
 		CreateOnUpdate:      true,
 		UnconditionalUpdate: true,
 
+		Rules:          declared.Validate_ClusterRole,
 		Validate:       func(_ context.Context, o *rbacv1.ClusterRole) field.ErrorList { return validateClusterRole(o) },
 		ValidateUpdate: func(_ context.Context, o, _ *rbacv1.ClusterRole) field.ErrorList { return validateClusterRole(o) },
 	}.Kind()

@@ -21,9 +21,6 @@ const (
 func rules(e *check.Errors, list []rbacv1.PolicyRule, in scope) {
 	for i := range list {
 		r, p := &list[i], field.NewPath("rules").Index(i)
-		if len(r.Verbs) == 0 {
-			e.Required(p.Child("verbs"), "")
-		}
 		if len(r.NonResourceURLs) > 0 {
 			at := p.Child("nonResourceURLs")
 			if in == inNamespace {
@@ -75,9 +72,7 @@ func validateBinding(role rbacv1.RoleRef, subjects []rbacv1.Subject, in scope) f
 		known = []string{"Role", "ClusterRole"}
 	}
 	check.OneOf(e, p.Child("kind"), role.Kind, known...)
-	if role.Name == "" {
-		e.Required(p.Child("name"), "")
-	} else {
+	if role.Name != "" {
 		e.Messages(p.Child("name"), role.Name, path.IsValidPathSegmentName(role.Name))
 	}
 	for i := range subjects {
@@ -87,7 +82,6 @@ func validateBinding(role rbacv1.RoleRef, subjects []rbacv1.Subject, in scope) f
 }
 
 func subject(e *check.Errors, p *field.Path, s *rbacv1.Subject, in scope) {
-	e.NotEmpty(p.Child("name"), s.Name)
 	switch s.Kind {
 	case rbacv1.ServiceAccountKind:
 		if s.Name != "" {
@@ -107,5 +101,9 @@ func subject(e *check.Errors, p *field.Path, s *rbacv1.Subject, in scope) {
 func validateBindingUpdate(role, old rbacv1.RoleRef, subjects []rbacv1.Subject, in scope) field.ErrorList {
 	e := &check.Errors{List: validateBinding(role, subjects, in)}
 	e.Same(field.NewPath("roleRef"), role, old)
+	if role != old {
+		// The rules below are not asked where the whole is found changed.
+		e.NotEmpty(field.NewPath("roleRef", "name"), role.Name)
+	}
 	return e.List
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
+	declared "github.com/keelson-project/keelson/apiserver/kinds/declarative/storage/v1"
 )
 
 func storageClass() *kinds.Kind {
@@ -28,10 +29,9 @@ func storageClass() *kinds.Kind {
 		UnconditionalUpdate: true,
 		ReturnDeleted:       true,
 
-		Validate: func(_ context.Context, o *storagev1.StorageClass) field.ErrorList { return validateClass(o) },
-		ValidateUpdate: func(_ context.Context, o, old *storagev1.StorageClass) field.ErrorList {
-			return validateClassUpdate(o, old)
-		},
+		Rules:          declared.Validate_StorageClass,
+		Validate:       func(_ context.Context, o *storagev1.StorageClass) field.ErrorList { return validateClass(o) },
+		ValidateUpdate: func(_ context.Context, o, _ *storagev1.StorageClass) field.ErrorList { return validateClass(o) },
 
 		Columns: []metav1.TableColumnDefinition{
 			column.Name(),

@@ -28,7 +28,9 @@ const (
 
 func validateClass(c *storagev1.StorageClass) field.ErrorList {
 	e := &check.Errors{}
-	driver(e, field.NewPath("provisioner"), c.Provisioner)
+	if c.Provisioner != "" {
+		e.QualifiedName(field.NewPath("provisioner"), strings.ToLower(c.Provisioner))
+	}
 	parameters(e, field.NewPath("parameters"), c.Parameters)
 	if r := c.ReclaimPolicy; r != nil && *r != "" {
 		check.OneOf(e, field.NewPath("reclaimPolicy"), *r, corev1.PersistentVolumeReclaimDelete, corev1.PersistentVolumeReclaimRetain)
@@ -40,23 +42,6 @@ func validateClass(c *storagev1.StorageClass) field.ErrorList {
 	}
 	topologies(e, field.NewPath("allowedTopologies"), c.AllowedTopologies)
 	return e.List
-}
-
-func validateClassUpdate(c, old *storagev1.StorageClass) field.ErrorList {
-	e := &check.Errors{List: validateClass(c)}
-	e.Fixed(field.NewPath("parameters"), c.Parameters, old.Parameters)
-	e.Fixed(field.NewPath("provisioner"), c.Provisioner, old.Provisioner)
-	e.Fixed(field.NewPath("reclaimPolicy"), c.ReclaimPolicy, old.ReclaimPolicy)
-	e.Fixed(field.NewPath("volumeBindingMode"), c.VolumeBindingMode, old.VolumeBindingMode)
-	return e.List
-}
-
-func driver(e *check.Errors, p *field.Path, name string) {
-	if name == "" {
-		e.Required(p, "")
-	} else {
-		e.QualifiedName(p, strings.ToLower(name))
-	}
 }
 
 func parameters(e *check.Errors, p *field.Path, set map[string]string) {
@@ -114,7 +99,6 @@ func topologies(e *check.Errors, p *field.Path, list []corev1.TopologySelectorTe
 
 func validateAttachment(a *storagev1.VolumeAttachment) field.ErrorList {
 	e, p, s := &check.Errors{}, field.NewPath("spec"), &a.Spec
-	podspec.CSIDriverName(e, p.Child("attacher"), s.Attacher)
 	at, pv := p.Child("source"), s.Source.PersistentVolumeName
 	const one = "must specify exactly one of inlineVolumeSpec and persistentVolumeName"
 	switch inline := s.Source.InlineVolumeSpec; {
@@ -147,7 +131,10 @@ func validateNewAttachment(a *storagev1.VolumeAttachment) field.ErrorList {
 
 func validateAttachmentUpdate(a, old *storagev1.VolumeAttachment) field.ErrorList {
 	e := &check.Errors{List: validateAttachment(a)}
-	e.Fixed(field.NewPath("spec"), a.Spec, old.Spec)
+	if !equality.Semantic.DeepEqual(a.Spec, old.Spec) {
+		// The rules below are not asked where the whole is found changed.
+		podspec.CSIDriverName(e, field.NewPath("spec", "attacher"), a.Spec.Attacher)
+	}
 	return e.List
 }
 
@@ -275,7 +262,11 @@ func validateCapacityUpdate(c, old *storagev1.CSIStorageCapacity) field.ErrorLis
 
 func validateAttributes(c *storagev1.VolumeAttributesClass) field.ErrorList {
 	e, p := &check.Errors{}, field.NewPath("parameters")
-	driver(e, field.NewPath("driverName"), c.DriverName)
+	if at := field.NewPath("driverName"); c.DriverName == "" {
+		e.Required(at, "")
+	} else {
+		e.QualifiedName(at, strings.ToLower(c.DriverName))
+	}
 	parameters(e, p, c.Parameters)
 	if len(c.Parameters) == 0 {
 		e.Required(p, "must contain at least one key/value pair")

@@ -10,6 +10,7 @@ import (
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
+	declared "github.com/keelson-project/keelson/apiserver/kinds/declarative/storage/v1"
 )
 
 func volumeAttachment() *kinds.Kind {
@@ -33,6 +34,7 @@ func volumeAttachment() *kinds.Kind {
 			metav1.ResetObjectMetaForStatus(a, old)
 		},
 
+		Rules: declared.Validate_VolumeAttachment,
 		Validate: func(_ context.Context, o *storagev1.VolumeAttachment) field.ErrorList {
 			return validateNewAttachment(o)
 		},
