@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/managedfields"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
@@ -25,6 +26,11 @@ type Definition[T Object] struct {
 	NewList    func() runtime.Object
 	Views      []View
 	StoredOnly bool
+
+	Encode        func(obj T) ([]byte, error)
+	Decode        func(value []byte) (T, error)
+	StoredAs      schema.GroupVersionKind
+	TypeConverter managedfields.TypeConverter
 
 	ValidName    func(name string, prefix bool) []string // default: a DNS subdomain
 	AnyFinalizer bool
@@ -47,6 +53,7 @@ type Definition[T Object] struct {
 
 	TTL                func(obj T) time.Duration
 	GracefulDelete     func(ctx context.Context, obj T, opts *metav1.DeleteOptions) bool
+	MarkDeleted        func(obj T)
 	ReturnDeleted      bool
 	DefaultPropagation metav1.DeletionPropagation
 	Unfinished         func(obj T) bool
@@ -84,6 +91,7 @@ func (d Definition[T]) Kind() *Kind {
 	k := &Kind{
 		GroupVersionKind: d.GVK, Names: d.Names, Namespaced: d.Namespaced, StorageKey: d.StorageKey,
 		New: func() Object { return d.New() }, NewList: d.NewList, Views: d.Views, StoredOnly: d.StoredOnly,
+		StoredAs: d.StoredAs, TypeConverter: d.TypeConverter,
 		ValidName:      d.ValidName,
 		AnyFinalizer:   d.AnyFinalizer,
 		Default:        one(d.Default),
@@ -94,12 +102,24 @@ func (d Definition[T]) Kind() *Kind {
 		Rules:          RulesOf(d.Rules),
 		Canonicalize:   one(d.Canonicalize),
 		CreateOnUpdate: d.CreateOnUpdate, UnconditionalUpdate: d.UnconditionalUpdate, Deprecated: d.Deprecated, Resets: d.Resets,
-		TTL: get(d.TTL), ReturnDeleted: d.ReturnDeleted, DefaultPropagation: d.DefaultPropagation,
+		TTL: get(d.TTL), MarkDeleted: one(d.MarkDeleted), ReturnDeleted: d.ReturnDeleted, DefaultPropagation: d.DefaultPropagation,
 		Fields: get(d.Fields), FieldNames: d.FieldNames, NoNamespaceField: d.NoNamespaceField,
 		Columns: d.Columns, Cells: get(d.Cells), Conditions: get(d.Conditions),
 	}
 	if k.StorageKey == "" {
 		k.StorageKey = d.Resource
+	}
+	if f := d.Encode; f != nil {
+		k.Encode = func(obj Object) ([]byte, error) { return f(obj.(T)) }
+	}
+	if f := d.Decode; f != nil {
+		k.Decode = func(value []byte) (Object, error) {
+			obj, err := f(value)
+			if err != nil {
+				return nil, err // and no pointer of a type, which would be some object
+			}
+			return obj, nil
+		}
 	}
 	if k.ValidName == nil {
 		k.ValidName = validation.NameIsDNSSubdomain

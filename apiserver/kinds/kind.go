@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/managedfields"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
@@ -46,6 +47,16 @@ type Kind struct {
 	// StoredOnly keeps the kind's own version for the store: only Views are
 	// served, of which there is at least one then.
 	StoredOnly bool
+	// Encode and Decode, if set, write and read what the store holds instead
+	// of the type's protobuf or JSON form. An object to encode has no
+	// resourceVersion; a decoded one has its defaults.
+	Encode func(obj Object) ([]byte, error)
+	Decode func(value []byte) (Object, error)
+	// StoredAs is what the stored form says it is, if that is not the kind.
+	StoredAs schema.GroupVersionKind
+	// TypeConverter, if set, knows the schema of the objects, for managed
+	// fields; otherwise the server's does.
+	TypeConverter managedfields.TypeConverter
 
 	// ValidName returns what is wrong with a name (or, with prefix, a
 	// generateName); never nil.
@@ -91,6 +102,10 @@ type Kind struct {
 	// (deletionTimestamp, deletionGracePeriodSeconds) and somebody else
 	// removes it when the grace period is over or the work is done.
 	GracefulDelete func(ctx context.Context, obj Object, opts *metav1.DeleteOptions) bool
+	// MarkDeleted, if set, is all that the first delete does: it marks obj,
+	// which somebody else removes later. Grace periods and propagation count
+	// from the second delete on.
+	MarkDeleted func(obj Object)
 	// ReturnDeleted answers a delete with the object instead of a Status.
 	ReturnDeleted bool
 	// DefaultPropagation is what a delete without propagationPolicy does with

@@ -180,7 +180,7 @@ func (r *Resource) storeNew(ctx context.Context, key string, obj kinds.Object, d
 		}
 		return cache.NewItem(r.hub, key, nil, obj, 0), nil
 	}
-	value, err := encodeStored(r.stored, obj)
+	value, err := r.encodeStored(obj)
 	if err != nil {
 		return nil, apierrors.NewInternalError(err)
 	}

@@ -67,6 +67,15 @@ func (r *Resource) tryDelete(ctx context.Context, it *cache.Item, from origin, w
 			"unsafe deletion is not allowed because the object is decodable from storage")))
 	}
 	obj := it.Object.DeepCopyObject().(kinds.Object)
+	if r.Kind.MarkDeleted != nil && obj.GetDeletionTimestamp() == nil {
+		w.Options = opts
+		if err := r.admitDelete(ctx, it, w); err != nil {
+			return nil, err
+		}
+		r.Kind.MarkDeleted(obj)
+		marked, err := r.swap(ctx, it, from, obj, w.DryRun)
+		return &Deletion{Item: marked}, err
+	}
 	how := r.grace(ctx, obj, opts)
 	if how == pendingGrace {
 		out := &Deletion{Item: it}
@@ -167,12 +176,20 @@ func (r *Resource) checkPreconditions(obj kinds.Object, p *metav1.Preconditions,
 	if p == nil {
 		return nil
 	}
-	if r.GVR.Group == "" && r.GVR.Resource == "namespaces" { // these have a wording of their own
+	lower := r.GVR.Group == "apiextensions.k8s.io" && r.GVR.Resource == "customresourcedefinitions"
+	if lower || (r.GVR.Group == "" && r.GVR.Resource == "namespaces") { // these have a wording of their own
+		conflict := func(what string, want, have any) error {
+			err := failed(what, want, have)
+			if lower {
+				err = errors.New("p" + err.Error()[1:])
+			}
+			return apierrors.NewConflict(r.GroupResource(), w.Name, err)
+		}
 		if p.UID != nil && *p.UID != obj.GetUID() {
-			return apierrors.NewConflict(r.GroupResource(), w.Name, failed("UID", *p.UID, obj.GetUID()))
+			return conflict("UID", *p.UID, obj.GetUID())
 		}
 		if p.ResourceVersion != nil && *p.ResourceVersion != obj.GetResourceVersion() {
-			return apierrors.NewConflict(r.GroupResource(), w.Name, failed("ResourceVersion", *p.ResourceVersion, obj.GetResourceVersion()))
+			return conflict("ResourceVersion", *p.ResourceVersion, obj.GetResourceVersion())
 		}
 		return nil
 	}

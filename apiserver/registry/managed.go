@@ -38,7 +38,11 @@ func (r *Resource) fieldManager(subresource string) (*managedfields.FieldManager
 		if tagging(r.New()) != 0 {
 			make1 = managedfields.NewDefaultCRDFieldManager
 		}
-		l.manager, l.err = make1(r.registry.converter, converter{r}, converter{r}, converter{r}, r.GVK, r.GVK.GroupVersion(), subresource, r.resetFields(subresource))
+		types := r.Kind.TypeConverter
+		if types == nil {
+			types = r.registry.converter
+		}
+		l.manager, l.err = make1(types, converter{r}, converter{r}, converter{r}, r.GVK, r.GVK.GroupVersion(), subresource, r.resetFields(subresource))
 	})
 	return l.manager, l.err
 }

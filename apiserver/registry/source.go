@@ -25,9 +25,13 @@ func tagging(obj kinds.Object) codec.Tagging {
 
 // source says how the cache reads and writes the objects of a kind.
 func (r *Resource) source(k *kinds.Kind) *cache.Source {
+	decode := k.Decode
+	if decode == nil {
+		decode = func(value []byte) (kinds.Object, error) { return decodeStored(k, value) }
+	}
 	s := &cache.Source{
 		StorageKey: k.StorageKey,
-		Decode:     func(value []byte) (kinds.Object, error) { return decodeStored(k, value) },
+		Decode:     decode,
 		Encode:     encodeItem,
 		Fields:     func(obj kinds.Object) fields.Set { return selectable(k, obj) },
 	}
@@ -135,19 +139,22 @@ func viewOf(k *kinds.Kind, gvk schema.GroupVersionKind) *kinds.View {
 
 // encodeStored writes an object, whose resourceVersion must be empty, as the
 // store keeps it.
-func encodeStored(t *codec.Type, obj kinds.Object) ([]byte, error) {
+func (r *Resource) encodeStored(obj kinds.Object) ([]byte, error) {
+	if r.Kind.Encode != nil {
+		return r.Kind.Encode(obj)
+	}
 	if codec.HasProtobuf(obj) {
 		body, err := codec.Body(obj, codec.Protobuf)
 		if err != nil {
 			return nil, err
 		}
-		return t.Object(codec.Protobuf, body).Bytes(), nil
+		return r.stored.Object(codec.Protobuf, body).Bytes(), nil
 	}
 	body, err := codec.Body(obj, codec.JSON)
 	if err != nil {
 		return nil, err
 	}
-	return append(bytes.Clone(t.Object(codec.JSON, body).Bytes()), '\n'), nil
+	return append(bytes.Clone(r.stored.Object(codec.JSON, body).Bytes()), '\n'), nil
 }
 
 // encodeItem makes one of an item's forms.

@@ -295,7 +295,7 @@ func (r *Resource) swap(ctx context.Context, it *cache.Item, from origin, obj ki
 	}
 	obj.SetResourceVersion("")
 	obj.SetSelfLink("")
-	value, err := encodeStored(r.stored, obj)
+	value, err := r.encodeStored(obj)
 	if err != nil {
 		return nil, apierrors.NewInternalError(err)
 	}

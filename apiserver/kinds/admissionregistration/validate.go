@@ -125,6 +125,17 @@ func hook(e *check.Errors, p *field.Path, h *v1.ValidatingWebhook, may broken) {
 	client(e, p.Child("clientConfig"), &h.ClientConfig)
 }
 
+func client(e *check.Errors, p *field.Path, c *v1.WebhookClientConfig) {
+	switch s := c.Service; {
+	case (c.URL == nil) == (s == nil):
+		e.Required(p, "exactly one of url or service is required")
+	case c.URL != nil:
+		e.WebhookURL(p.Child("url"), *c.URL)
+	default:
+		e.WebhookService(p.Child("service"), s.Namespace, s.Name, s.Path, s.Port)
+	}
+}
+
 func rule(e *check.Errors, p *field.Path, r *v1.RuleWithOperations) {
 	alone(e, p.Child("operations"), r.Operations, v1.OperationAll, "operations")
 	for i, op := range r.Operations {

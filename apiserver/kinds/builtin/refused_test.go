@@ -73,6 +73,7 @@ var minimal = map[string]string{
 	"MutatingAdmissionPolicy": `{"spec":{"matchConstraints":{"resourceRules":[{"apiGroups":[""],"apiVersions":["v1"],"operations":["CREATE"],"resources":["pods"]}]},` +
 		`"reinvocationPolicy":"Never","mutations":[{"patchType":"JSONPatch","jsonPatch":{"expression":"[JSONPatch{op: 'remove', path: '/a'}]"}}]}}`,
 	"MutatingAdmissionPolicyBinding": `{"spec":{"policyName":"p"}}`,
+	"CustomResourceDefinition":       `{"metadata":{"name":"things.example.com"},"spec":{"group":"example.com","scope":"Cluster","names":{"plural":"things","kind":"Thing"},"versions":[{"name":"v1","served":true,"storage":true,"schema":{"openAPIV3Schema":{"type":"object"}}}]}}`,
 	"FlowSchema":                     `{"spec":{"priorityLevelConfiguration":{"name":"l"}}}`,
 	"PriorityLevelConfiguration":     `{"spec":{"type":"Limited","limited":{"limitResponse":{"type":"Reject"}}}}`,
 }

@@ -1,30 +1,16 @@
-package admissionregistration
+package check
 
 import (
 	"fmt"
 	"net/url"
 	"strings"
 
-	v1 "k8s.io/api/admissionregistration/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-
-	"github.com/keelson-project/keelson/apiserver/kinds/check"
 )
 
-// client requires where a webhook is reached, by its URL or by a service.
-func client(e *check.Errors, p *field.Path, c *v1.WebhookClientConfig) {
-	switch {
-	case (c.URL == nil) == (c.Service == nil):
-		e.Required(p, "exactly one of url or service is required")
-	case c.URL != nil:
-		clientURL(e, p.Child("url"), *c.URL)
-	default:
-		service(e, p.Child("service"), c.Service)
-	}
-}
-
-func clientURL(e *check.Errors, p *field.Path, s string) {
+// WebhookURL requires where a webhook can be: an https URL of host and path.
+func (e *Errors) WebhookURL(p *field.Path, s string) {
 	const form = "; desired format: https://host[/path]"
 	u, err := url.Parse(s)
 	if err != nil {
@@ -43,20 +29,25 @@ func clientURL(e *check.Errors, p *field.Path, s string) {
 	refuse(u.RawQuery != "", u.RawQuery, "query parameters are not permitted in the URL")
 }
 
-func service(e *check.Errors, p *field.Path, s *v1.ServiceReference) {
+// WebhookService requires a service that a webhook can be behind; a nil path
+// or port is fine.
+func (e *Errors) WebhookService(p *field.Path, namespace, name string, path *string, port *int32) {
 	// A missing namespace is reported at the name and the other way round, as
 	// clients have come to know it.
-	e.NotEmpty(p.Child("name"), s.Namespace)
-	e.NotEmpty(p.Child("namespace"), s.Name)
-	if n := s.Port; n != nil {
-		if msgs := validation.IsValidPortNum(int(*n)); len(msgs) > 0 {
-			e.Invalid(p.Child("port"), *n, "port is not valid: "+strings.Join(msgs, ", "))
+	e.NotEmpty(p.Child("name"), namespace)
+	e.NotEmpty(p.Child("namespace"), name)
+	if port != nil {
+		if msgs := validation.IsValidPortNum(int(*port)); len(msgs) > 0 {
+			e.Invalid(p.Child("port"), *port, "port is not valid: "+strings.Join(msgs, ", "))
 		}
 	}
-	if s.Path == nil || *s.Path == "" || *s.Path == "/" {
+	if path == nil || *path == "" || *path == "/" {
 		return
 	}
-	p, path := p.Child("path"), *s.Path
+	e.webhookPath(p.Child("path"), *path)
+}
+
+func (e *Errors) webhookPath(p *field.Path, path string) {
 	if path[0] != '/' {
 		e.Invalid(p, path, "must start with a '/'")
 	}
