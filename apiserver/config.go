@@ -76,8 +76,9 @@ type Plugins struct {
 	// Jobs run beside the server, from the moment it answers until Run's
 	// context ends, when each must return. An error ends the server.
 	Jobs []func(ctx context.Context) error
-	// Checks are asked by /readyz under their names, such as
-	// "poststarthook/rbac/bootstrap-roles"; nil means ready.
+	// Checks are asked by /readyz, /livez and /healthz under their names, such
+	// as "poststarthook/rbac/bootstrap-roles"; no error means well. A nil
+	// function is for what is there once requests are answered.
 	Checks map[string]func() error
 	// Settled are closed when what the plugins add to a new cluster is there;
 	// the server is ready once all are.

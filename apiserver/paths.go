@@ -2,7 +2,6 @@ package apiserver
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -31,8 +30,10 @@ type catalog struct {
 
 func newPaths(s *Server) *paths {
 	p := &paths{s: s, exact: map[string]http.Handler{
-		"/version": http.HandlerFunc(s.serveVersion),
-		"/metrics": s.metrics.handler(),
+		"/metrics":      s.metrics.handler(),
+		"/metrics/slis": http.HandlerFunc(s.serveSLIs),
+		"/statusz":      http.HandlerFunc(s.serveStatus),
+		"/flagz":        http.HandlerFunc(s.serveFlags),
 	}}
 	for path, h := range s.plugins.Paths {
 		p.exact[path] = h
@@ -43,27 +44,28 @@ func newPaths(s *Server) *paths {
 // ServeHTTP implements http.Handler.
 func (p *paths) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.Path
-	if path != "/" {
-		path = strings.TrimSuffix(path, "/")
-	}
 	if h := p.exact[path]; h != nil {
 		h.ServeHTTP(w, r)
 		return
 	}
-	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
-	switch first {
-	case "":
+	first, rest, below := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	switch {
+	case path == "/", path == "/index.html":
 		p.serveIndex(w)
-	case "api", "apis":
+	case first == "version" && rest == "":
+		p.s.serveVersion(w, r)
+	case first == "api", first == "apis":
 		p.serveDiscovery(w, r, path)
-	case "livez", "readyz", "healthz":
-		p.s.serveHealth(w, r, first)
-	case "openapi":
-		if p.s.plugins.OpenAPI != nil {
-			p.s.plugins.OpenAPI.ServeHTTP(w, r)
-			return
-		}
-		plainNotFound(w)
+	case first == "livez", first == "readyz", first == "healthz":
+		p.s.serveHealth(w, r, first, rest, below)
+	case first == "openapi" && p.s.plugins.OpenAPI != nil:
+		p.s.plugins.OpenAPI.ServeHTTP(w, r)
+	case path == "/debug/pprof":
+		http.Redirect(w, r, path+"/", http.StatusFound)
+	case strings.HasPrefix(path, "/debug/pprof/"):
+		serveProfile(w, r, strings.TrimPrefix(path, "/debug/pprof/"))
+	case path == "/debug/flags/v":
+		serveVerbosity(w, r)
 	default:
 		plainNotFound(w)
 	}
@@ -74,18 +76,27 @@ func (p *paths) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (p *paths) serveDiscovery(w http.ResponseWriter, r *http.Request, path string) {
 	c := p.current()
 	parts := strings.Split(strings.Trim(path, "/"), "/")
-	version := (parts[0] == "api" && len(parts) == 2) || (parts[0] == "apis" && len(parts) == 3)
-	if version && r.Method != http.MethodGet {
-		gv := schema.GroupVersion{Version: parts[len(parts)-1]}
-		if len(parts) == 3 {
-			gv.Group = parts[1]
-		}
-		if c.Has(gv) {
-			p.s.endpoint.NotAllowed(w, r)
-			return
-		}
+	gv := schema.GroupVersion{Version: parts[len(parts)-1]}
+	version := parts[0] == "api" && len(parts) == 2
+	if parts[0] == "apis" && len(parts) > 1 {
+		gv.Group = parts[1]
+		version = len(parts) == 3
 	}
-	if !c.Serve(w, r, p.s.codec, p.s.cfg.Advertise.String()) {
+	if version && r.Method != http.MethodGet && c.Has(gv) {
+		p.s.endpoint.NotAllowed(w, r)
+		return
+	}
+	found, err := false, error(nil)
+	if !strings.Contains(path, "//") {
+		found, err = c.Serve(w, r, p.s.codec, p.s.cfg.Advertise.String())
+	}
+	switch {
+	case err != nil:
+		p.s.endpoint.Error(w, r, err)
+	case found:
+	case parts[0] == "api", p.s.endpoint.ServesGroup(gv.Group):
+		p.s.endpoint.NotFound(w, r)
+	default:
 		plainNotFound(w)
 	}
 }
@@ -99,12 +110,18 @@ func plainNotFound(w http.ResponseWriter) {
 
 // serveIndex lists the paths there are.
 func (p *paths) serveIndex(w http.ResponseWriter) {
-	all := []string{"/api", "/api/v1", "/apis", "/healthz", "/healthz/ping", "/livez", "/livez/ping", "/readyz", "/readyz/ping"}
+	all := []string{"/api", "/api/v1", "/apis", "/apis/", "/version"}
 	for path := range p.exact {
 		all = append(all, path)
 	}
+	for _, which := range []string{"healthz", "livez", "readyz"} {
+		all = append(all, "/"+which)
+		for _, c := range p.s.checks(which) {
+			all = append(all, "/"+which+"/"+c.name)
+		}
+	}
 	if p.s.plugins.OpenAPI != nil {
-		all = append(all, "/openapi/v2", "/openapi/v3")
+		all = append(all, "/openapi/v2", "/openapi/v3", "/openapi/v3/")
 	}
 	for _, r := range p.resources() {
 		if r.GV.Group != "" {
@@ -112,22 +129,18 @@ func (p *paths) serveIndex(w http.ResponseWriter) {
 		}
 	}
 	slices.Sort(all)
-	w.Header().Set("Content-Type", "application/json")
-	data, err := json.MarshalIndent(map[string][]string{"paths": slices.Compact(all)}, "", "  ")
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	_, _ = w.Write(data)
+	writeJSON(w, http.StatusOK, metav1.RootPaths{Paths: slices.Compact(all)})
 }
 
-func (s *Server) serveVersion(w http.ResponseWriter, _ *http.Request) {
-	data, err := json.MarshalIndent(s.cfg.Version, "", "  ")
+// writeJSON answers with indented JSON of something that is no API object.
+func writeJSON(w http.ResponseWriter, code int, v any) {
+	data, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
 	_, _ = w.Write(data)
 }
 
@@ -219,91 +232,4 @@ func virtual(v *registry.Virtual) discovery.Resource {
 		out.SingularName, out.ShortNames, out.Categories = v.Singular, v.ShortNames, v.Categories
 	}
 	return out
-}
-
-// serveHealth answers for /livez, /readyz and /healthz, and for single checks
-// below them.
-func (s *Server) serveHealth(w http.ResponseWriter, r *http.Request, which string) {
-	checks := s.checks(which)
-	name := strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, "/"+which), "/")
-	if name != "" {
-		i := slices.IndexFunc(checks, func(c check) bool { return c.name == name })
-		if i < 0 {
-			plainNotFound(w)
-			return
-		}
-		checks = checks[i : i+1]
-	}
-	var b strings.Builder
-	failed := false
-	excluded := r.URL.Query()["exclude"]
-	for _, c := range checks {
-		if slices.Contains(excluded, c.name) {
-			fmt.Fprintf(&b, "[+]%s excluded: ok\n", c.name)
-			continue
-		}
-		if err := c.ask(); err != nil {
-			failed = true
-			s.log.Debug("health check fails", "check", c.name, "err", err)
-			fmt.Fprintf(&b, "[-]%s failed: reason withheld\n", c.name)
-			continue
-		}
-		fmt.Fprintf(&b, "[+]%s ok\n", c.name)
-	}
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	_, verbose := r.URL.Query()["verbose"]
-	switch {
-	case failed:
-		w.WriteHeader(http.StatusInternalServerError)
-		fmt.Fprintf(&b, "%s check failed\n", which)
-	case !verbose || name != "":
-		_, _ = w.Write([]byte("ok"))
-		return
-	default:
-		fmt.Fprintf(&b, "%s check passed\n", which)
-	}
-	_, _ = w.Write([]byte(b.String()))
-}
-
-// check is one question of /readyz and its like.
-type check struct {
-	name string
-	ask  func() error
-}
-
-func (s *Server) checks(which string) []check {
-	checks := []check{{"ping", func() error { return nil }}}
-	if which == "livez" {
-		return checks
-	}
-	checks = append(checks, check{"poststarthook/start-system-namespaces-controller", func() error {
-		select {
-		case <-s.ready:
-			return nil
-		default:
-			return fmt.Errorf("not finished")
-		}
-	}})
-	names := make([]string, 0, len(s.plugins.Checks))
-	for name := range s.plugins.Checks {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		if ask := s.plugins.Checks[name]; ask != nil {
-			checks = append(checks, check{name, ask})
-		}
-	}
-	if which == "readyz" {
-		checks = append(checks, check{"shutdown", func() error {
-			select {
-			case <-s.stopping:
-				return fmt.Errorf("shutting down")
-			default:
-				return nil
-			}
-		}})
-	}
-	return checks
 }

@@ -6,11 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"runtime"
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/util/sets"
-	"k8s.io/apimachinery/pkg/version"
 	genericrequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/client-go/applyconfigurations"
 
@@ -33,6 +32,7 @@ type Server struct {
 	infos    genericrequest.RequestInfoFactory
 	handler  http.Handler // from Wrap on
 
+	begun    time.Time     // when New was called
 	started  chan struct{} // closed when requests may be answered
 	ready    chan struct{} // closed when the system's own objects are there
 	stopping chan struct{} // closed when watches are to end
@@ -64,7 +64,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("apiserver: %w", err)
 	}
 	s := &Server{
-		cfg: cfg, log: log, codec: codec.New(scheme),
+		cfg: cfg, log: log, begun: time.Now(), codec: codec.New(scheme),
 		started: make(chan struct{}), ready: make(chan struct{}), stopping: make(chan struct{}), stopped: make(chan struct{}),
 		infos:  genericrequest.RequestInfoFactory{APIPrefixes: sets.NewString("api", "apis"), GrouplessAPIPrefixes: sets.NewString("api")},
 		limits: newLimits(),
@@ -112,19 +112,3 @@ func (s *Server) Ready() <-chan struct{} { return s.ready }
 // Handler answers requests that a server of the caller's own receives. It waits
 // for Run, and answers 503 after it has ended.
 func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serve) }
-
-func completeVersion(v version.Info) version.Info {
-	set := func(field *string, value string) {
-		if *field == "" {
-			*field = value
-		}
-	}
-	set(&v.Major, "1")
-	set(&v.Minor, "37")
-	set(&v.GitVersion, "v1.37.2")
-	set(&v.GitTreeState, "clean")
-	set(&v.GoVersion, runtime.Version())
-	set(&v.Compiler, runtime.Compiler)
-	set(&v.Platform, runtime.GOOS+"/"+runtime.GOARCH)
-	return v
-}

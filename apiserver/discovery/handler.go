@@ -24,8 +24,8 @@ func (c *Catalog) Has(gv schema.GroupVersion) bool { return c.lists[gv] != nil }
 
 // Serve answers for /api, /apis and what is directly below, if path is such
 // and found; otherwise it returns false. Address is what clients reach the
-// server by, for /api.
-func (c *Catalog) Serve(w http.ResponseWriter, r *http.Request, enc *codec.Codec, address string) bool {
+// server by, for /api. An error is to be answered by the caller.
+func (c *Catalog) Serve(w http.ResponseWriter, r *http.Request, enc *codec.Codec, address string) (found bool, err error) {
 	path := strings.Trim(r.URL.Path, "/")
 	var obj runtime.Object
 	parts := strings.Split(path, "/")
@@ -33,7 +33,7 @@ func (c *Catalog) Serve(w http.ResponseWriter, r *http.Request, enc *codec.Codec
 	case path == "api":
 		if media, ok := wantsAll(r); ok {
 			serveAll(w, r, enc, c.core, media)
-			return true
+			return true, nil
 		}
 		obj = &metav1.APIVersions{
 			TypeMeta: metav1.TypeMeta{Kind: "APIVersions"}, Versions: []string{"v1"},
@@ -42,7 +42,7 @@ func (c *Catalog) Serve(w http.ResponseWriter, r *http.Request, enc *codec.Codec
 	case path == "apis":
 		if media, ok := wantsAll(r); ok {
 			serveAll(w, r, enc, c.named, media)
-			return true
+			return true, nil
 		}
 		obj = &metav1.APIGroupList{TypeMeta: metav1.TypeMeta{Kind: "APIGroupList", APIVersion: "v1"}, Groups: c.groups}
 	case parts[0] == "api" && len(parts) == 2:
@@ -59,18 +59,21 @@ func (c *Catalog) Serve(w http.ResponseWriter, r *http.Request, enc *codec.Codec
 		}
 	}
 	if obj == nil {
-		return false
+		return false, nil
+	}
+	if err := codec.Routable(r, codec.Names()); err != nil {
+		return true, err
 	}
 	out, err := codec.Negotiate(r, codec.NoTransforms)
 	if err != nil {
-		out = codec.Output{Media: codec.JSON}
+		return true, err
 	}
 	if out.Media == codec.Protobuf && obj.GetObjectKind().GroupVersionKind().Version == "" {
 		obj = obj.DeepCopyObject()
 		obj.GetObjectKind().SetGroupVersionKind(schema.GroupVersionKind{Version: "v1", Kind: obj.GetObjectKind().GroupVersionKind().Kind})
 	}
 	write(w, enc, obj, out, out.Media.String())
-	return true
+	return true, nil
 }
 
 func write(w http.ResponseWriter, enc *codec.Codec, obj runtime.Object, out codec.Output, contentType string) {
@@ -88,7 +91,11 @@ func write(w http.ResponseWriter, enc *codec.Codec, obj runtime.Object, out code
 // have everything in one document.
 func wantsAll(r *http.Request) (codec.Media, bool) {
 	for _, clause := range goautoneg.ParseAccept(r.Header.Get("Accept")) {
-		all := clause.Params["g"] == apidiscoveryv2.GroupName && clause.Params["v"] == "v2" && clause.Params["as"] == "APIGroupDiscoveryList"
+		as := [...]string{clause.Params["g"], clause.Params["v"], clause.Params["as"]}
+		all := as == [...]string{apidiscoveryv2.GroupName, "v2", "APIGroupDiscoveryList"}
+		if !all && as != [3]string{} {
+			continue // some other form, which there is not
+		}
 		for m, name := range codec.Names() {
 			if clause.Type+"/"+clause.SubType == name {
 				return codec.Media(m), all

@@ -99,19 +99,22 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// notFound is the 404 of a path that leads nowhere: a Status in a group and
-// version that is served, plain text elsewhere.
+// notFound is the 404 of a path that leads nowhere: a Status in a group that
+// is built in, plain text elsewhere.
 func (h *Handler) notFound(w http.ResponseWriter, r *http.Request) {
 	info, _ := genericrequest.RequestInfoFrom(r.Context())
-	if !h.serves(schema.GroupVersion{Group: info.APIGroup, Version: info.APIVersion}) {
+	if !h.ServesGroup(info.APIGroup) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.WriteHeader(http.StatusNotFound)
 		_, _ = w.Write([]byte("404 page not found\n"))
 		return
 	}
-	h.Error(w, r, errNoPath())
+	h.NotFound(w, r)
 }
+
+// NotFound answers that there is no such path.
+func (h *Handler) NotFound(w http.ResponseWriter, r *http.Request) { h.Error(w, r, errNoPath()) }
 
 func errNoPath() error {
 	return &apierrors.StatusError{ErrStatus: metav1.Status{
@@ -120,15 +123,15 @@ func errNoPath() error {
 	}}
 }
 
-// serves reports whether there is anything in a group and version.
-func (h *Handler) serves(gv schema.GroupVersion) bool {
+// ServesGroup reports whether there is anything in a group but custom kinds.
+func (h *Handler) ServesGroup(group string) bool {
 	for k := range h.virtuals {
-		if k.gv == gv {
+		if k.gv.Group == group {
 			return true
 		}
 	}
 	for _, r := range h.Registry.Resources() {
-		if r.GVR.GroupVersion() == gv {
+		if r.GVR.Group == group && !r.IsUnstructured() {
 			return true
 		}
 	}

@@ -176,6 +176,18 @@ type tabler struct {
 }
 
 func newTabler(r *request, out codec.Output) (*tabler, error) {
+	opts, err := tableOptions(r)
+	if err != nil {
+		return nil, err
+	}
+	gv := schema.GroupVersion{Group: out.As.Group, Version: out.As.Version}
+	return &tabler{
+		res: r.resource, gv: gv, include: opts.IncludeObject, headers: !opts.NoHeaders,
+		partial: codec.NewType(gv.WithKind("PartialObjectMetadata"), codec.Untagged),
+	}, nil
+}
+
+func tableOptions(r *request) (*metav1.TableOptions, error) {
 	opts := &metav1.TableOptions{}
 	if err := parameters(r.Request, opts); err != nil {
 		return nil, err
@@ -187,11 +199,7 @@ func newTabler(r *request, out codec.Output) (*tabler, error) {
 		}
 		return nil, apierrors.NewBadRequest("Unable to convert to Table as requested: " + text)
 	}
-	gv := schema.GroupVersion{Group: out.As.Group, Version: out.As.Version}
-	return &tabler{
-		res: r.resource, gv: gv, include: opts.IncludeObject, headers: !opts.NoHeaders,
-		partial: codec.NewType(gv.WithKind("PartialObjectMetadata"), codec.Untagged),
-	}, nil
+	return opts, nil
 }
 
 // table makes one Table; its bytes are valid until the next.

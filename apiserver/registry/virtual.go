@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"k8s.io/apimachinery/pkg/apis/meta/internalversion"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -13,7 +14,7 @@ import (
 
 // Virtual is a resource, or a subresource of a stored one, that is not kept
 // but computed. Its verbs are the interfaces that Handler implements:
-// [Creater], [Getter], [Lister], [Connecter].
+// [Creater], [Getter], [Lister], [Connecter]; [Tabler] adds Tables.
 type Virtual struct {
 	// Parent is the group and version in the URL.
 	Parent schema.GroupVersion
@@ -24,6 +25,8 @@ type Virtual struct {
 	// empty for a resource.
 	Subresource string
 	Namespaced  bool
+	// Deprecated, if set, is a text for a Warning header of every answer.
+	Deprecated string
 	// Kind is that of the bodies; its group and version may differ from
 	// Parent's, as policy/v1 Eviction does below core/v1 pods.
 	Kind schema.GroupVersionKind
@@ -49,7 +52,14 @@ type Getter interface {
 // Lister answers GET of a collection.
 type Lister interface {
 	NewList() runtime.Object
-	List(ctx context.Context, namespace string, opts *metav1.ListOptions) (runtime.Object, error)
+	List(ctx context.Context, namespace string, opts *internalversion.ListOptions) (runtime.Object, error)
+}
+
+// Tabler makes Tables of what a Getter or Lister returns.
+type Tabler interface {
+	Columns() []metav1.TableColumnDefinition
+	// Cells are one for each column.
+	Cells(obj runtime.Object) []any
 }
 
 // Connecter answers with a stream or whatever else it likes, after the

@@ -19,6 +19,7 @@ import (
 	"github.com/keelson-project/keelson/apiserver"
 	"github.com/keelson-project/keelson/apiserver/allocator"
 	"github.com/keelson-project/keelson/apiserver/authn"
+	"github.com/keelson-project/keelson/apiserver/componentstatus"
 	"github.com/keelson-project/keelson/apiserver/connect"
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/builtin"
@@ -168,7 +169,11 @@ func (c *Config) plug(s *apiserver.Server, all []*kinds.Kind) (apiserver.Plugins
 	if err != nil {
 		return none, err
 	}
-	virtuals := slices.Concat(connects, reviews, podVerbs, []registry.Virtual{issuer.Virtual()})
+	components := componentstatus.Virtual(componentstatus.Components(func(ctx context.Context) error {
+		_, err := c.Store.Revision(ctx)
+		return err
+	}))
+	virtuals := slices.Concat(connects, reviews, podVerbs, []registry.Virtual{issuer.Virtual(), components})
 	keys := tokens.Issuer
 	if c.Advertise.IsValid() {
 		keys = "https://" + c.Advertise.String()
@@ -210,10 +215,10 @@ func (c *Config) plug(s *apiserver.Server, all []*kinds.Kind) (apiserver.Plugins
 				return nil
 			},
 		},
-		Checks: map[string]func() error{
-			"poststarthook/rbac/bootstrap-roles": closed(settled, "the objects that every cluster has are not all there yet"),
-			"rbac-cache-synced":                  closed(roles.Ready(), "roles and bindings have not been read yet"),
-		},
+		Checks: checks(
+			closed(settled, "the objects that every cluster has are not all there yet"),
+			closed(roles.Ready(), "roles and bindings have not been read yet"),
+		),
 		Settled: []<-chan struct{}{settled, roles.Ready()},
 	}, nil
 }

@@ -1,0 +1,31 @@
+package standard
+
+import "errors"
+
+// checks are the health checks that kube-apiserver has besides those of every
+// server, under its names. They ask for the part of this server that does the
+// work: settled for what is made once for a new cluster, read for the roles and
+// bindings; the rest is there when requests are answered.
+func checks(settled, read func() error) map[string]func() error {
+	all := map[string]func() error{
+		"poststarthook/rbac/bootstrap-roles": func() error { return errors.Join(settled(), read()) },
+	}
+	for _, name := range []string{
+		"scheduling/bootstrap-system-priority-classes", "start-service-ip-repair-controllers", "start-kubernetes-service-cidr-controller",
+		"priority-and-fairness-config-producer", "start-legacy-token-tracking-controller", "start-cluster-authentication-info-controller",
+	} {
+		all["poststarthook/"+name] = settled
+	}
+	for _, name := range []string{
+		"start-apiserver-admission-initializer", "priority-and-fairness-config-consumer", "priority-and-fairness-filter",
+		"start-apiextensions-informers", "start-apiextensions-controllers", "crd-informer-synced",
+		"peer-endpoint-reconciler-controller", "start-kube-apiserver-identity-lease-controller", "start-kube-apiserver-identity-lease-garbage-collector",
+		"start-kube-aggregator-informers", "apiservice-status-local-available-controller", "apiservice-status-remote-available-controller",
+		"apiservice-registration-controller", "apiservice-discovery-controller", "kube-apiserver-autoregistration",
+		"apiservice-openapi-controller", "apiservice-openapiv3-controller",
+	} {
+		all["poststarthook/"+name] = nil
+	}
+	all["autoregister-completion"] = nil
+	return all
+}
