@@ -1,6 +1,7 @@
 # make up          build examples/allinone and start the cluster in the foreground
 # make test        install what the tests need and run all of them
 # make bench       run the benchmarks whose figures docs/benchmarks.md quotes
+# make bench-api   measure examples/apiserver over HTTPS, with both stores; BENCH adds flags of examples/apibench
 # make generate    make the generated files anew
 # make check       format, modules, generated files, vet and staticcheck
 
@@ -14,7 +15,7 @@ HEAVY = /examples/|/kubelet/containerd|/store/etcd
 VERSION = -X k8s.io/component-base/version.gitVersion=v1.37.2 -X k8s.io/component-base/version.gitMajor=1 \
 	-X k8s.io/component-base/version.gitMinor=37 -X k8s.io/client-go/pkg/version.gitVersion=v1.37.2
 
-.PHONY: up build test bench generate check clean
+.PHONY: up build test bench bench-api generate check clean
 
 up: build
 	@hack/packages runc nftables
@@ -30,6 +31,17 @@ test: build
 
 bench:
 	CGO_ENABLED=0 $(GO) test -run '^$$' -bench . -benchmem ./store/... ./apiserver/... ./scheduler/... ./proxy/...
+
+# Another server beside them, in the same run:
+#   make bench-api BENCH="-kubeconfig theirs=$$HOME/.kube/config"
+#   make bench-api BENCH="-server 'theirs=start-theirs {dir}'"
+bench-api:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/ ./examples/apiserver ./examples/apibench
+	bin/apibench \
+		-server 'memory=bin/apiserver -listen 127.0.0.1:0 -kubeconfig {dir}/kubeconfig' \
+		-server 'embedded etcd=bin/apiserver -listen 127.0.0.1:0 -kubeconfig {dir}/kubeconfig -store embedded -data-dir {dir}/data' \
+		$(BENCH)
+	CGO_ENABLED=0 $(GO) test -run '^$$' -bench Start -benchmem ./apiserver/standard
 
 generate:
 	CGO_ENABLED=0 hack/generate
