@@ -11,6 +11,9 @@ import (
 	"github.com/keelson-project/keelson/apiserver/codec"
 )
 
+// KubernetesVersion is the version of Kubernetes that Keelson follows.
+const KubernetesVersion = "v1.37.2"
+
 // completeVersion fills in what an unmarked build of the Kubernetes version
 // that Keelson follows says of itself.
 func completeVersion(v version.Info) version.Info {
@@ -25,7 +28,7 @@ func completeVersion(v version.Info) version.Info {
 	set(&v.EmulationMinor, "37")
 	set(&v.MinCompatibilityMajor, "1")
 	set(&v.MinCompatibilityMinor, "36")
-	set(&v.GitVersion, "v1.37.2")
+	set(&v.GitVersion, KubernetesVersion)
 	set(&v.GitCommit, "$Format:%H$")
 	set(&v.BuildDate, "1970-01-01T00:00:00Z")
 	set(&v.GoVersion, runtime.Version())

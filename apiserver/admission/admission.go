@@ -46,9 +46,47 @@ type Attributes struct {
 	DryRun bool
 	// User is who asks; nil when the server runs without authentication.
 	User user.Info
-	// Annotations, if not nil, collects what a plugin wants noted in the
-	// audit event of the request.
+	// Annotations are what plugins want noted in the audit event of the
+	// request; see [Attributes.Annotate].
 	Annotations map[string]string
+	// Again is set while mutators are asked a second time about the same
+	// write: see [Attributes.AskAgain].
+	Again bool
+
+	askAgain bool
+	notes    map[string]any
+}
+
+// Annotate notes something in the audit event of the request; the key has the
+// form "example.com/what".
+func (a *Attributes) Annotate(key, value string) {
+	if a.Annotations == nil {
+		a.Annotations = map[string]string{}
+	}
+	a.Annotations[key] = value
+}
+
+// AskAgain has all mutators asked once more after the last of them, because
+// the object has changed since some have seen it. While they are, it does
+// nothing.
+func (a *Attributes) AskAgain() { a.askAgain = true }
+
+// Note keeps a plugin's own notes until it is asked again about the same
+// write; Noted returns them, or nil.
+func (a *Attributes) Note(plugin string, notes any) {
+	if a.notes == nil {
+		a.notes = map[string]any{}
+	}
+	a.notes[plugin] = notes
+}
+
+// Noted returns what the plugin has kept with Note.
+func (a *Attributes) Noted(plugin string) any { return a.notes[plugin] }
+
+// Is reports whether the write is to a resource of a group, whatever the
+// version, or to a subresource of it.
+func (a *Attributes) Is(group, resource, subresource string) bool {
+	return a.Resource.Resource == resource && a.Resource.Group == group && a.Subresource == subresource
 }
 
 // A Mutator may change the object of a write, or refuse it with an error. An
@@ -65,36 +103,8 @@ type Validator interface {
 
 // Plugin is one link of a [Chain]: a [Mutator], a [Validator] or both.
 type Plugin interface {
-	// Name is the plugin's, such as "NamespaceLifecycle".
+	// Name is the plugin's, such as "NamespaceLifecycle"; unique in a chain.
 	Name() string
 	// Handles says whether the plugin wants to be asked about an operation.
 	Handles(op Operation) bool
-}
-
-// Chain asks its plugins in order; the first error ends it. Its methods may
-// be called from many goroutines if those of its plugins may.
-type Chain []Plugin
-
-// Admit implements [Mutator].
-func (c Chain) Admit(ctx context.Context, a *Attributes) error {
-	for _, p := range c {
-		if m, ok := p.(Mutator); ok && p.Handles(a.Operation) {
-			if err := m.Admit(ctx, a); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// Validate implements [Validator].
-func (c Chain) Validate(ctx context.Context, a *Attributes) error {
-	for _, p := range c {
-		if v, ok := p.(Validator); ok && p.Handles(a.Operation) {
-			if err := v.Validate(ctx, a); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }

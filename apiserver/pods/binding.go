@@ -97,9 +97,7 @@ func assign(pod *corev1.Pod, b *corev1.Binding) error {
 		if pod.Labels == nil {
 			pod.Labels = map[string]string{}
 		}
-		if _, has := pod.Labels[k]; !has {
-			pod.Labels[k] = v
-		}
+		pod.Labels[k] = v
 	}
 	setCondition(&pod.Status, corev1.PodCondition{Type: corev1.PodScheduled, Status: corev1.ConditionTrue, ObservedGeneration: pod.Generation})
 	return nil

@@ -143,6 +143,7 @@ func (r *Resource) remove(ctx context.Context, it *cache.Item, w *Write) (*Delet
 	if err != nil {
 		return nil, err
 	}
+	r.cached.Wrote(revision)
 	if r.Kind.AfterDelete != nil {
 		r.Kind.AfterDelete(it.Object)
 	}

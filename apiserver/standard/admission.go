@@ -3,80 +3,124 @@ package standard
 import (
 	"context"
 	"fmt"
+	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	nodev1 "k8s.io/api/node/v1"
 	schedulingv1 "k8s.io/api/scheduling/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/apis/meta/internalversion"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/keelson-project/keelson/apiserver"
 	"github.com/keelson-project/keelson/apiserver/admission"
+	"github.com/keelson-project/keelson/apiserver/admission/certificates"
 	"github.com/keelson-project/keelson/apiserver/admission/defaulttoleration"
+	"github.com/keelson-project/keelson/apiserver/admission/ingressclass"
+	"github.com/keelson-project/keelson/apiserver/admission/limitranger"
 	"github.com/keelson-project/keelson/apiserver/admission/namespacelifecycle"
+	"github.com/keelson-project/keelson/apiserver/admission/nodefeatures"
 	"github.com/keelson-project/keelson/apiserver/admission/nodetaint"
+	"github.com/keelson-project/keelson/apiserver/admission/podresize"
 	"github.com/keelson-project/keelson/apiserver/admission/priority"
+	"github.com/keelson-project/keelson/apiserver/admission/runtimeclass"
 	"github.com/keelson-project/keelson/apiserver/admission/serviceaccount"
-	"github.com/keelson-project/keelson/apiserver/kinds"
+	"github.com/keelson-project/keelson/apiserver/admission/storageclass"
+	"github.com/keelson-project/keelson/apiserver/admission/storageprotection"
+	"github.com/keelson-project/keelson/apiserver/admission/topologylabels"
+	"github.com/keelson-project/keelson/apiserver/admission/volumeresize"
 	"github.com/keelson-project/keelson/apiserver/registry"
 )
 
-// admissionChain are the plugins in kube-apiserver's order.
-func admissionChain(r *registry.Registry) admission.Chain {
-	core := func(resource string) schema.GroupVersionResource {
-		return corev1.SchemeGroupVersion.WithResource(resource)
+// defaultAccountWait is how long a pod in a new namespace waits for the
+// namespace's default service account to be made.
+const defaultAccountWait = time.Second
+
+// Admission says how the chain of admission differs from kube-apiserver's.
+type Admission struct {
+	// Without names steps to leave out, such as "ServiceAccount". A name that
+	// no step has is an error.
+	Without []string
+	// Steps are the program's own, in order; see [admission.Mutate] and
+	// [admission.Validate]. They come after the built-in ones, but before
+	// webhooks, policies and quota, which see what is left.
+	Steps []admission.Plugin
+}
+
+// chain are the steps in kube-apiserver's order: what stands at the end of it
+// wants to see objects as they are going to be.
+func (c *Admission) chain(r *registry.Registry, may authorizer.Authorizer) (admission.Chain, error) {
+	core, scheduling := corev1.SchemeGroupVersion, schedulingv1.SchemeGroupVersion
+	namespaces := registry.ObjectsOf[*corev1.Namespace](r, core.WithResource("namespaces"))
+	ranges := registry.ObjectsOf[*corev1.LimitRange](r, core.WithResource("limitranges"))
+	accounts := registry.ObjectsOf[*corev1.ServiceAccount](r, core.WithResource("serviceaccounts"))
+	nodes := clusterWide(registry.ObjectsOf[*corev1.Node](r, core.WithResource("nodes")).Get)
+	priorities := registry.ObjectsOf[*schedulingv1.PriorityClass](r, scheduling.WithResource("priorityclasses"))
+	storageClasses := registry.ObjectsOf[*storagev1.StorageClass](r, storagev1.SchemeGroupVersion.WithResource("storageclasses"))
+	ingressClasses := registry.ObjectsOf[*networkingv1.IngressClass](r, networkingv1.SchemeGroupVersion.WithResource("ingressclasses"))
+	runtimes := registry.ObjectsOf[*nodev1.RuntimeClass](r, nodev1.SchemeGroupVersion.WithResource("runtimeclasses"))
+	features, err := nodefeatures.New(apiserver.KubernetesVersion, nodes)
+	if err != nil {
+		return nil, err
 	}
-	namespace, account := getter[*corev1.Namespace](r, core("namespaces")), getter[*corev1.ServiceAccount](r, core("serviceaccounts"))
-	classes := schedulingv1.SchemeGroupVersion.WithResource("priorityclasses")
-	class := getter[*schedulingv1.PriorityClass](r, classes)
-	return admission.Chain{
-		namespacelifecycle.Plugin{Namespace: func(ctx context.Context, name string) (*corev1.Namespace, error) { return namespace(ctx, "", name) }},
-		serviceaccount.Plugin{Account: account},
+	chain := admission.Chain{
+		namespacelifecycle.Plugin{Namespace: clusterWide(namespaces.GetLive)},
+		limitranger.Plugin{Ranges: ranges.All},
+		serviceaccount.Plugin{Account: func(ctx context.Context, namespace, name string) (*corev1.ServiceAccount, error) {
+			if name == "default" {
+				return accounts.Await(ctx, namespace, name, defaultAccountWait)
+			}
+			return accounts.GetLive(ctx, namespace, name)
+		}},
 		nodetaint.Plugin{},
-		priority.Plugin{
-			Class: func(ctx context.Context, name string) (*schedulingv1.PriorityClass, error) {
-				return class(ctx, "", name)
-			},
-			Classes: lister[*schedulingv1.PriorityClass](r, classes),
-		},
+		priority.Plugin{Class: clusterWide(priorities.Get), Default: registry.Derive(priorities, priority.Default)},
 		defaulttoleration.Plugin{},
+		storageclass.Plugin{Default: registry.Derive(storageClasses, storageclass.Default)},
+		storageprotection.Plugin{},
+		volumeresize.Plugin{Class: clusterWide(storageClasses.Get)},
+		runtimeclass.Plugin{Class: clusterWide(runtimes.GetLive)},
+		certificates.Approval{Authorizer: may},
+		certificates.Signing{Authorizer: may},
+		certificates.Attest{Authorizer: may},
+		certificates.SubjectRestriction{},
+		ingressclass.Plugin{Default: registry.Derive(ingressClasses, ingressclass.Default)},
+		topologylabels.Plugin{Node: nodes},
+		features,
+		podresize.Plugin{Node: nodes},
 	}
+	own := len(chain)
+	// Here stand MutatingAdmissionPolicy, MutatingAdmissionWebhook,
+	// ValidatingAdmissionPolicy, ValidatingAdmissionWebhook and ResourceQuota.
+	return c.adjust(chain, own)
 }
 
-// getter returns a function that reads objects of a kind as they are now. They
-// are shared: callers do not change them.
-func getter[T kinds.Object](r *registry.Registry, gvr schema.GroupVersionResource) func(ctx context.Context, namespace, name string) (T, error) {
-	return func(ctx context.Context, namespace, name string) (found T, err error) {
-		resource := r.Resource(gvr)
-		if resource == nil {
-			return found, apierrors.NewNotFound(gvr.GroupResource(), name)
+// adjust puts the program's own steps in their place and leaves out those that
+// it does not want.
+func (c *Admission) adjust(chain admission.Chain, own int) (admission.Chain, error) {
+	for _, step := range c.Steps {
+		if chain.Index(step.Name()) >= 0 {
+			return nil, fmt.Errorf("standard: Config.Admission.Steps: there is a step %q already", step.Name())
 		}
-		item, err := resource.Get(ctx, namespace, name, &metav1.GetOptions{})
-		if err != nil {
-			return found, err
-		}
-		return item.Object.(T), nil
+		chain = slices.Insert(chain, own, step)
+		own++
 	}
+	for _, name := range c.Without {
+		i := chain.Index(name)
+		if i < 0 {
+			return nil, fmt.Errorf("standard: Config.Admission.Without: there is no step %q", name)
+		}
+		chain = slices.Delete(chain, i, i+1)
+	}
+	return chain, nil
 }
 
-// lister is getter for all objects of a kind that belongs to the cluster.
-func lister[T kinds.Object](r *registry.Registry, gvr schema.GroupVersionResource) func(ctx context.Context) ([]T, error) {
-	return func(ctx context.Context) ([]T, error) {
-		resource := r.Resource(gvr)
-		if resource == nil {
-			return nil, nil
-		}
-		list, err := resource.List(ctx, "", &internalversion.ListOptions{})
-		if err != nil {
-			return nil, err
-		}
-		out := make([]T, len(list.Items))
-		for i, item := range list.Items {
-			out[i] = item.Object.(T)
-		}
-		return out, nil
-	}
+// clusterWide is a getter for objects that are in no namespace.
+func clusterWide[T any](get func(ctx context.Context, namespace, name string) (T, error)) func(ctx context.Context, name string) (T, error) {
+	return func(ctx context.Context, name string) (T, error) { return get(ctx, "", name) }
 }
 
 // ensureClasses makes the priority classes of the system's own pods.

@@ -17,8 +17,8 @@ func policyAccess(r *registry.Registry, may authorizer.UnconditionalAuthorizer) 
 	resource := func(name string) schema.GroupVersionResource {
 		return admissionregistrationv1.SchemeGroupVersion.WithResource(name)
 	}
-	validating := getter[*admissionregistrationv1.ValidatingAdmissionPolicy](r, resource("validatingadmissionpolicies"))
-	mutating := getter[*admissionregistrationv1.MutatingAdmissionPolicy](r, resource("mutatingadmissionpolicies"))
+	validating := registry.ObjectsOf[*admissionregistrationv1.ValidatingAdmissionPolicy](r, resource("validatingadmissionpolicies")).GetLive
+	mutating := registry.ObjectsOf[*admissionregistrationv1.MutatingAdmissionPolicy](r, resource("mutatingadmissionpolicies")).GetLive
 	return admissionregistration.Access{
 		Authorizer: may,
 		Resource:   func(gvk schema.GroupVersionKind) (schema.GroupVersionResource, bool) { return resourceOf(r, gvk) },

@@ -58,6 +58,8 @@ type Config struct {
 	Issuer string
 	// Tokens are bearer tokens and whose they are.
 	Tokens map[string]user.Info
+	// Admission says what is other than in kube-apiserver's chain of admission.
+	Admission Admission
 	// Kubelets, if set, makes what finds kubelets, for logs, exec and port
 	// forwarding; client reads the API. Nil means by HTTPS at the addresses
 	// that nodes report ([NodeKubelets]).
@@ -186,12 +188,16 @@ func (c *Config) plug(s *apiserver.Server, all []*kinds.Kind) (apiserver.Plugins
 	if err != nil {
 		return none, err
 	}
+	steps, err := c.Admission.chain(s.Registry(), may)
+	if err != nil {
+		return none, err
+	}
 	identify.Anonymous = func(*http.Request) bool { return true }
 	settled := make(chan struct{})
 	return apiserver.Plugins{
 		Authenticator: authn.New(identify),
 		Authorizer:    may,
-		Admission:     admissionChain(s.Registry()),
+		Admission:     steps,
 		Virtuals:      virtuals,
 		OpenAPI:       documents,
 		Paths:         paths,

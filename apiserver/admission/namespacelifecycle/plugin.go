@@ -4,6 +4,7 @@ package namespacelifecycle
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -25,7 +26,9 @@ type Plugin struct {
 func (Plugin) Name() string { return "NamespaceLifecycle" }
 
 // Handles implements admission.Plugin.
-func (Plugin) Handles(op admission.Operation) bool { return op != admission.Connect }
+func (Plugin) Handles(op admission.Operation) bool {
+	return op == admission.Create || op == admission.Delete
+}
 
 // immortal namespaces cannot be deleted.
 func immortal(name string) bool {
@@ -37,7 +40,7 @@ func immortal(name string) bool {
 func (p Plugin) Admit(ctx context.Context, a *admission.Attributes) error {
 	if a.Kind.GroupKind() == (schema.GroupKind{Kind: "Namespace"}) {
 		if a.Operation == admission.Delete && a.Subresource == "" && immortal(a.Name) {
-			return apierrors.NewForbidden(a.Resource.GroupResource(), a.Name, fmt.Errorf("this namespace may not be deleted"))
+			return admission.Forbidden(a, errors.New("this namespace may not be deleted"))
 		}
 		return nil
 	}
@@ -52,12 +55,14 @@ func (p Plugin) Admit(ctx context.Context, a *admission.Attributes) error {
 	if err != nil {
 		return err
 	}
-	if a.Operation != admission.Create || namespace.Status.Phase != corev1.NamespaceTerminating && namespace.DeletionTimestamp == nil {
+	if namespace.Status.Phase != corev1.NamespaceTerminating && namespace.DeletionTimestamp == nil {
 		return nil
 	}
-	refusal := apierrors.NewForbidden(a.Resource.GroupResource(), a.Name, fmt.Errorf("unable to create new content in namespace %s because it is being terminated", a.Namespace))
-	refusal.ErrStatus.Details.Causes = append(refusal.ErrStatus.Details.Causes, metav1.StatusCause{
-		Type: corev1.NamespaceTerminatingCause, Message: fmt.Sprintf("namespace %s is being terminated", a.Namespace), Field: "metadata.namespace",
-	})
+	refusal := admission.Forbidden(a, fmt.Errorf("unable to create new content in namespace %s because it is being terminated", a.Namespace))
+	if status := (*apierrors.StatusError)(nil); errors.As(refusal, &status) {
+		status.ErrStatus.Details.Causes = append(status.ErrStatus.Details.Causes, metav1.StatusCause{
+			Type: corev1.NamespaceTerminatingCause, Message: fmt.Sprintf("namespace %s is being terminated", a.Namespace), Field: "metadata.namespace",
+		})
+	}
 	return refusal
 }

@@ -4,6 +4,7 @@ package priority
 import (
 	"context"
 	"fmt"
+	"iter"
 
 	corev1 "k8s.io/api/core/v1"
 	schedulingv1 "k8s.io/api/scheduling/v1"
@@ -14,10 +15,10 @@ import (
 
 // Plugin is the admission plugin Priority.
 type Plugin struct {
-	// Class returns a priority class or an API status error, Classes all of
-	// them; required.
+	// Class returns a priority class or an API status error, Default the one
+	// that [Default] finds, or nil; required.
 	Class   func(ctx context.Context, name string) (*schedulingv1.PriorityClass, error)
-	Classes func(ctx context.Context) ([]*schedulingv1.PriorityClass, error)
+	Default func(ctx context.Context) (*schedulingv1.PriorityClass, error)
 }
 
 // Name implements admission.Plugin.
@@ -60,10 +61,10 @@ func (p Plugin) Admit(ctx context.Context, a *admission.Attributes) error {
 		}
 	}
 	if pod.Spec.Priority != nil && *pod.Spec.Priority != number {
-		return apierrors.NewForbidden(a.Resource.GroupResource(), a.Name, fmt.Errorf("the integer value of priority (%d) must not be provided in pod spec; priority admission controller computed %d from the given PriorityClass name", *pod.Spec.Priority, number))
+		return admission.Forbidden(a, fmt.Errorf("the integer value of priority (%d) must not be provided in pod spec; priority admission controller computed %d from the given PriorityClass name", *pod.Spec.Priority, number))
 	}
 	if pod.Spec.PreemptionPolicy != nil && *pod.Spec.PreemptionPolicy != policy {
-		return apierrors.NewForbidden(a.Resource.GroupResource(), a.Name, fmt.Errorf("the string value of PreemptionPolicy (%s) must not be provided in pod spec; priority admission controller computed %s from the given PriorityClass name", *pod.Spec.PreemptionPolicy, policy))
+		return admission.Forbidden(a, fmt.Errorf("the string value of PreemptionPolicy (%s) must not be provided in pod spec; priority admission controller computed %s from the given PriorityClass name", *pod.Spec.PreemptionPolicy, policy))
 	}
 	pod.Spec.Priority, pod.Spec.PreemptionPolicy = &number, &policy
 	return nil
@@ -74,22 +75,22 @@ func (p Plugin) classOf(ctx context.Context, a *admission.Attributes, name strin
 	if name != "" {
 		class, err := p.Class(ctx, name)
 		if apierrors.IsNotFound(err) {
-			return nil, apierrors.NewForbidden(a.Resource.GroupResource(), a.Name, fmt.Errorf("no PriorityClass with name %v was found", name))
+			return nil, admission.Forbidden(a, fmt.Errorf("no PriorityClass with name %v was found", name))
 		}
 		return class, err
 	}
-	classes, err := p.Classes(ctx)
-	if err != nil {
-		return nil, err
-	}
-	// Of several defaults, which a race can make, the lowest counts.
-	var found *schedulingv1.PriorityClass
-	for _, c := range classes {
+	return p.Default(ctx)
+}
+
+// Default returns the class that is marked as the default. Of several, which
+// a race can make, the lowest counts.
+func Default(all iter.Seq[*schedulingv1.PriorityClass]) (found *schedulingv1.PriorityClass) {
+	for c := range all {
 		if c.GlobalDefault && (found == nil || c.Value < found.Value) {
 			found = c
 		}
 	}
-	return found, nil
+	return found
 }
 
 // Validate implements admission.Validator: there is one default class.
@@ -98,14 +99,9 @@ func (p Plugin) Validate(ctx context.Context, a *admission.Attributes) error {
 	if !ok || a.Subresource != "" || !class.GlobalDefault {
 		return nil
 	}
-	classes, err := p.Classes(ctx)
-	if err != nil {
+	is, err := p.Default(ctx)
+	if err != nil || is == nil || a.Operation == admission.Update && is.Name == class.Name {
 		return err
 	}
-	for _, c := range classes {
-		if c.GlobalDefault && c.Name != class.Name {
-			return apierrors.NewForbidden(a.Resource.GroupResource(), a.Name, fmt.Errorf("PriorityClass %v is already marked as default. Only one default can exist", c.Name))
-		}
-	}
-	return nil
+	return admission.Forbidden(a, fmt.Errorf("PriorityClass %v is already marked as default. Only one default can exist", is.Name))
 }

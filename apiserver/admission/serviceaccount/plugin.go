@@ -4,15 +4,16 @@ package serviceaccount
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/rand"
 
 	"github.com/keelson-project/keelson/apiserver/admission"
+	"github.com/keelson-project/keelson/apiserver/kinds/podspec"
 )
 
 const (
@@ -23,15 +24,14 @@ const (
 	tokenSeconds = 3607
 	rootCAConfig = "kube-root-ca.crt"
 	mirrorPod    = "kubernetes.io/config.mirror"
-	// A new namespace has its default account a moment later: so many times
-	// it is looked for.
-	attempts      = 10
-	betweenLookup = 100 * time.Millisecond
+	mountable    = "kubernetes.io/enforce-mountable-secrets"
 )
 
 // Plugin is the admission plugin ServiceAccount.
 type Plugin struct {
-	// Account returns a service account or an API status error; required.
+	// Account returns a service account or an API status error, NotFound if
+	// there is none; required. A new namespace has its default account a
+	// moment later, so for that one it had better wait a while.
 	Account func(ctx context.Context, namespace, name string) (*corev1.ServiceAccount, error)
 }
 
@@ -43,19 +43,29 @@ func (Plugin) Handles(op admission.Operation) bool {
 	return op == admission.Create || op == admission.Update
 }
 
+// podOf returns the pod that is made or gets ephemeral containers; nil for
+// other writes.
+func podOf(a *admission.Attributes) *corev1.Pod {
+	if a.Is("", "pods", "") && a.Operation == admission.Create || a.Is("", "pods", "ephemeralcontainers") {
+		pod, _ := a.Object.(*corev1.Pod)
+		return pod
+	}
+	return nil
+}
+
 // Admit implements admission.Mutator.
 func (p Plugin) Admit(ctx context.Context, a *admission.Attributes) error {
-	pod, ok := a.Object.(*corev1.Pod)
-	if !ok || a.Subresource != "" || a.Operation != admission.Create {
+	pod := podOf(a)
+	if pod == nil || a.Operation != admission.Create {
 		return nil
 	}
+	// A mirror pod must stay as its kubelet has it.
 	if _, mirror := pod.Annotations[mirrorPod]; mirror {
 		return p.Validate(ctx, a)
 	}
 	if pod.Spec.ServiceAccountName == "" {
-		pod.Spec.ServiceAccountName = defaultName
+		pod.Spec.ServiceAccountName, pod.Spec.DeprecatedServiceAccount = defaultName, defaultName
 	}
-	pod.Spec.DeprecatedServiceAccount = pod.Spec.ServiceAccountName
 	account, err := p.account(ctx, a, pod)
 	if err != nil {
 		return err
@@ -66,36 +76,45 @@ func (p Plugin) Admit(ctx context.Context, a *admission.Attributes) error {
 	if len(pod.Spec.ImagePullSecrets) == 0 {
 		pod.Spec.ImagePullSecrets = slices.Clone(account.ImagePullSecrets)
 	}
-	return nil
+	return p.check(a, pod, account)
 }
 
 // Validate implements admission.Validator.
 func (p Plugin) Validate(ctx context.Context, a *admission.Attributes) error {
-	pod, ok := a.Object.(*corev1.Pod)
-	if !ok || a.Subresource != "" || a.Operation != admission.Create {
+	pod := podOf(a)
+	if pod == nil {
 		return nil
 	}
-	forbidden := func(text string) error {
-		return apierrors.NewForbidden(a.Resource.GroupResource(), a.Name, fmt.Errorf("%s", text))
+	if _, mirror := pod.Annotations[mirrorPod]; mirror && a.Operation == admission.Create {
+		return checkMirror(a, pod)
 	}
-	if _, mirror := pod.Annotations[mirrorPod]; mirror {
-		if pod.Spec.ServiceAccountName != "" {
-			return forbidden("a mirror pod may not reference service accounts")
-		}
-		for _, v := range pod.Spec.Volumes {
-			if v.Projected == nil {
-				continue
-			}
-			for _, s := range v.Projected.Sources {
-				if s.ServiceAccountToken != nil {
-					return forbidden("a mirror pod may not use ServiceAccountToken volume projections")
-				}
-			}
-		}
-		return nil
+	if pod.Spec.ServiceAccountName == "" {
+		return admission.Forbidden(a, fmt.Errorf("no service account specified for pod %s/%s", a.Namespace, pod.Name))
 	}
-	if _, err := p.account(ctx, a, pod); err != nil {
+	account, err := p.account(ctx, a, pod)
+	if err != nil {
 		return err
+	}
+	return p.check(a, pod, account)
+}
+
+// checkMirror refuses mirror pods that need something of the API.
+func checkMirror(a *admission.Attributes, pod *corev1.Pod) error {
+	if pod.Spec.ServiceAccountName != "" {
+		return admission.Forbidden(a, errors.New("a mirror pod may not reference service accounts"))
+	}
+	for range podspec.Secrets(pod) {
+		return admission.Forbidden(a, errors.New("a mirror pod may not reference secrets"))
+	}
+	for _, v := range pod.Spec.Volumes {
+		if v.Projected == nil {
+			continue
+		}
+		for _, s := range v.Projected.Sources {
+			if s.ServiceAccountToken != nil {
+				return admission.Forbidden(a, errors.New("a mirror pod may not use ServiceAccountToken volume projections"))
+			}
+		}
 	}
 	return nil
 }
@@ -103,15 +122,11 @@ func (p Plugin) Validate(ctx context.Context, a *admission.Attributes) error {
 func (p Plugin) account(ctx context.Context, a *admission.Attributes, pod *corev1.Pod) (*corev1.ServiceAccount, error) {
 	name := pod.Spec.ServiceAccountName
 	account, err := p.Account(ctx, a.Namespace, name)
-	for tried := 1; tried < attempts && name == defaultName && apierrors.IsNotFound(err) && ctx.Err() == nil; tried++ {
-		select {
-		case <-time.After(betweenLookup):
-			account, err = p.Account(ctx, a.Namespace, name)
-		case <-ctx.Done():
-		}
+	if apierrors.IsNotFound(err) {
+		err = apierrors.NewNotFound(corev1.Resource("serviceaccount"), name)
 	}
 	if err != nil {
-		return nil, apierrors.NewForbidden(a.Resource.GroupResource(), a.Name, fmt.Errorf("error looking up service account %s/%s: %w", a.Namespace, name, err))
+		return nil, admission.Forbidden(a, fmt.Errorf("error looking up service account %s/%s: %w", a.Namespace, name, err))
 	}
 	return account, nil
 }
