@@ -170,6 +170,7 @@ func (r *Resource) validateFinalizers(obj kinds.Object) (errs field.ErrorList) {
 // storeNew writes a new object, or only checks that it could be.
 func (r *Resource) storeNew(ctx context.Context, key string, obj kinds.Object, dryRun kinds.DryRun) (*cache.Item, error) {
 	name := obj.GetName()
+	r.clearEmpty(obj)
 	if dryRun {
 		it, err := r.current(ctx, key, fromStore)
 		if err != nil {

@@ -169,6 +169,9 @@ type Resource struct {
 	shown    *cache.Source // of the view
 	pages    pages
 	managers sync.Map // of *lazyManager by subresource
+
+	emptyOnce sync.Once
+	empty     emptyFields // of the stored type
 }
 
 // versions are the kind itself and then its views.

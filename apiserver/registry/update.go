@@ -290,6 +290,7 @@ func (r *Resource) storeChanged(ctx context.Context, it *cache.Item, from origin
 
 // swap writes an object in the place of another state of it.
 func (r *Resource) swap(ctx context.Context, it *cache.Item, from origin, obj kinds.Object, dryRun kinds.DryRun) (*cache.Item, error) {
+	r.clearEmpty(obj)
 	if dryRun {
 		return cache.NewItem(r.hub, it.Key, nil, obj, it.Revision), nil
 	}
