@@ -5,14 +5,15 @@ import "errors"
 // checks are the health checks that kube-apiserver has besides those of every
 // server, under its names. They ask for the part of this server that does the
 // work: settled for what is made once for a new cluster, read for the roles and
-// bindings; the rest is there when requests are answered.
-func checks(settled, read func() error) map[string]func() error {
+// bindings, flows for flow control's objects; the rest is there when requests are answered.
+func checks(settled, read, flows func() error) map[string]func() error {
 	all := map[string]func() error{
-		"poststarthook/rbac/bootstrap-roles": func() error { return errors.Join(settled(), read()) },
+		"poststarthook/rbac/bootstrap-roles":                  func() error { return errors.Join(settled(), read()) },
+		"poststarthook/priority-and-fairness-config-producer": flows,
 	}
 	for _, name := range []string{
 		"scheduling/bootstrap-system-priority-classes", "start-service-ip-repair-controllers", "start-kubernetes-service-cidr-controller",
-		"priority-and-fairness-config-producer", "start-legacy-token-tracking-controller", "start-cluster-authentication-info-controller",
+		"start-legacy-token-tracking-controller", "start-cluster-authentication-info-controller",
 	} {
 		all["poststarthook/"+name] = settled
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/keelson-project/keelson/apiserver/authn"
 	"github.com/keelson-project/keelson/apiserver/componentstatus"
 	"github.com/keelson-project/keelson/apiserver/connect"
+	"github.com/keelson-project/keelson/apiserver/flowcontrol"
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/builtin"
 	"github.com/keelson-project/keelson/apiserver/kinds/certificates"
@@ -193,6 +194,10 @@ func (c *Config) plug(s *apiserver.Server, all []*kinds.Kind) (apiserver.Plugins
 		return none, err
 	}
 	identify.Anonymous = func(*http.Request) bool { return true }
+	flows, err := flowcontrol.New(flowcontrol.Config{Client: client, Registry: s.Registry(), Logger: c.Logger})
+	if err != nil {
+		return none, err
+	}
 	settled := make(chan struct{})
 	return apiserver.Plugins{
 		Authenticator: authn.New(identify),
@@ -203,6 +208,7 @@ func (c *Config) plug(s *apiserver.Server, all []*kinds.Kind) (apiserver.Plugins
 		Paths:         paths,
 		Jobs: []func(context.Context) error{
 			roles.Run,
+			flows.Run,
 			func(ctx context.Context) error {
 				<-ctx.Done()
 				if c, ok := kubelets.(interface{ CloseIdleConnections() }); ok {
@@ -224,8 +230,9 @@ func (c *Config) plug(s *apiserver.Server, all []*kinds.Kind) (apiserver.Plugins
 		Checks: checks(
 			closed(settled, "the objects that every cluster has are not all there yet"),
 			closed(roles.Ready(), "roles and bindings have not been read yet"),
+			closed(flows.Ready(), "flow schemas and priority levels are not all there yet"),
 		),
-		Settled: []<-chan struct{}{settled, roles.Ready()},
+		Settled: []<-chan struct{}{settled, roles.Ready(), flows.Ready()},
 	}, nil
 }
 

@@ -21,11 +21,7 @@ func flowSchema() *kinds.Kind {
 		New:     func() *flowcontrolv1.FlowSchema { return &flowcontrolv1.FlowSchema{} },
 		NewList: func() runtime.Object { return &flowcontrolv1.FlowSchemaList{} },
 
-		Default: func(s *flowcontrolv1.FlowSchema) {
-			if s.Spec.MatchingPrecedence == 0 {
-				s.Spec.MatchingPrecedence = 1000
-			}
-		},
+		Default: DefaultFlowSchema,
 		PrepareCreate: func(_ context.Context, s *flowcontrolv1.FlowSchema) {
 			s.Status = flowcontrolv1.FlowSchemaStatus{}
 			s.Generation = 1
@@ -77,6 +73,13 @@ func flowSchema() *kinds.Kind {
 			}
 		},
 	}.Kind()
+}
+
+// DefaultFlowSchema fills in what a flow schema leaves out.
+func DefaultFlowSchema(s *flowcontrolv1.FlowSchema) {
+	if s.Spec.MatchingPrecedence == 0 {
+		s.Spec.MatchingPrecedence = 1000
+	}
 }
 
 // keepMeta restores all metadata but the managed fields.

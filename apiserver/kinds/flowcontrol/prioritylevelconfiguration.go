@@ -22,7 +22,7 @@ func priorityLevelConfiguration() *kinds.Kind {
 		New:     func() *flowcontrolv1.PriorityLevelConfiguration { return &flowcontrolv1.PriorityLevelConfiguration{} },
 		NewList: func() runtime.Object { return &flowcontrolv1.PriorityLevelConfigurationList{} },
 
-		Default: defaultPriorityLevel,
+		Default: DefaultPriorityLevel,
 		PrepareCreate: func(_ context.Context, p *flowcontrolv1.PriorityLevelConfiguration) {
 			p.Status = flowcontrolv1.PriorityLevelConfigurationStatus{}
 			p.Generation = 1
@@ -78,7 +78,8 @@ func priorityLevelConfiguration() *kinds.Kind {
 	}.Kind()
 }
 
-func defaultPriorityLevel(p *flowcontrolv1.PriorityLevelConfiguration) {
+// DefaultPriorityLevel fills in what a priority level leaves out.
+func DefaultPriorityLevel(p *flowcontrolv1.PriorityLevelConfiguration) {
 	if l := p.Spec.Limited; l != nil {
 		set(&l.NominalConcurrencyShares, 30)
 		set(&l.LendablePercent, 0)

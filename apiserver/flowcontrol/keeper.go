@@ -1,0 +1,148 @@
+package flowcontrol
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	flowcontrolv1 "k8s.io/api/flowcontrol/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/keelson-project/keelson/apiserver/cache"
+	"github.com/keelson-project/keelson/apiserver/registry"
+)
+
+const (
+	producer = "api-priority-and-fairness-config-producer-v1"
+	consumer = "api-priority-and-fairness-config-consumer-v1"
+
+	firstRetry = 100 * time.Millisecond
+	lastRetry  = 30 * time.Second
+)
+
+// Config is what New needs; all fields are required but Logger.
+type Config struct {
+	// Client writes the objects, Registry has the present ones.
+	Client   kubernetes.Interface
+	Registry *registry.Registry
+	// Logger gets what goes wrong; nil discards it.
+	Logger *slog.Logger
+}
+
+// Keeper keeps the objects. Make one with [New].
+type Keeper struct {
+	client   kubernetes.Interface
+	registry *registry.Registry
+	log      *slog.Logger
+	ready    chan struct{}
+}
+
+// New makes a Keeper that has nothing done yet.
+func New(cfg Config) (*Keeper, error) {
+	if cfg.Client == nil || cfg.Registry == nil {
+		return nil, errors.New("flowcontrol: Config.Client or Config.Registry is nil")
+	}
+	log := cfg.Logger
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &Keeper{client: cfg.Client, registry: cfg.Registry, log: log, ready: make(chan struct{})}, nil
+}
+
+// Ready is closed once all objects have been there.
+func (k *Keeper) Ready() <-chan struct{} { return k.ready }
+
+// Run repairs the objects whenever one of them changes, until ctx ends. It
+// returns an error only if the kinds are no longer served. Without these kinds
+// it has nothing to do.
+func (k *Keeper) Run(ctx context.Context) error {
+	schemas, levels := k.resource("flowschemas"), k.resource("prioritylevelconfigurations")
+	if schemas == nil || levels == nil {
+		close(k.ready)
+		<-ctx.Done()
+		return nil
+	}
+	s, l := follow(schemas), follow(levels)
+	defer func() {
+		s.watcher.Close()
+		l.watcher.Close()
+	}()
+	wait := firstRetry
+	for {
+		if err := errors.Join(s.catchUp(), l.catchUp()); err != nil {
+			return err
+		}
+		var retry <-chan time.Time
+		if err := k.ensure(ctx, state{objects[*flowcontrolv1.FlowSchema](schemas), objects[*flowcontrolv1.PriorityLevelConfiguration](levels)}); err != nil && ctx.Err() == nil {
+			k.log.Warn("flow control objects cannot be kept, trying again", "err", err)
+			retry = time.After(wait)
+			wait = min(2*wait, lastRetry)
+		} else {
+			wait = firstRetry
+			k.settled()
+		}
+		select {
+		case <-s.watcher.Woken():
+		case <-l.watcher.Woken():
+		case <-retry:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (k *Keeper) settled() {
+	select {
+	case <-k.ready:
+	default:
+		close(k.ready)
+	}
+}
+
+func (k *Keeper) resource(name string) *cache.Resource {
+	res := k.registry.Resource(schema.GroupVersionResource{Group: flowcontrolv1.GroupName, Version: "v1", Resource: name})
+	if res == nil {
+		return nil
+	}
+	return res.Cached()
+}
+
+// follower is woken by every change of a resource.
+type follower struct {
+	resource *cache.Resource
+	watcher  *cache.Watcher
+}
+
+func follow(r *cache.Resource) *follower {
+	snap, _ := r.Snapshot()
+	return &follower{resource: r, watcher: r.WatchFrom(snap, cache.Interest{})}
+}
+
+// catchUp forgets the changes so far: whoever calls it looks at everything next.
+func (f *follower) catchUp() error {
+	for {
+		switch event, err := f.watcher.Next(); {
+		case errors.Is(err, cache.ErrLagged):
+			f.watcher.Close()
+			f.watcher = follow(f.resource).watcher
+			return nil
+		case err != nil:
+			return err
+		case event == nil:
+			return nil
+		}
+	}
+}
+
+// objects are those of a resource by name.
+func objects[T any](r *cache.Resource) map[string]T {
+	snap, _ := r.Snapshot()
+	all := make(map[string]T, snap.Len())
+	snap.Ascend("", "", func(it *cache.Item) bool {
+		all[it.Object.GetName()] = it.Object.(T)
+		return true
+	})
+	return all
+}
