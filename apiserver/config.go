@@ -8,11 +8,13 @@ import (
 	"net/http"
 	"net/netip"
 
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/version"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 
 	"github.com/keelson-project/keelson/apiserver/admission"
+	"github.com/keelson-project/keelson/apiserver/discovery"
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/registry"
 	"github.com/keelson-project/keelson/store"
@@ -64,6 +66,9 @@ type Plugins struct {
 	Admission admission.Chain
 	// Virtuals are the resources that are computed rather than stored.
 	Virtuals []registry.Virtual
+	// Register, if set, knows which versions of the API are registered, also
+	// those of other servers, and answers for these.
+	Register Register
 	// OpenAPI serves all paths below /openapi/; nil means 404.
 	OpenAPI http.Handler
 	// Paths serves further paths that are no resources, by exact path, such
@@ -83,4 +88,16 @@ type Plugins struct {
 	// Settled are closed when what the plugins add to a new cluster is there;
 	// the server is ready once all are.
 	Settled []<-chan struct{}
+}
+
+// Register knows who serves which version of the API. Its methods are called
+// for every request and do not block.
+type Register interface {
+	// Versions returns what is registered, for discovery; nil means that this
+	// is not known yet, and all that the server serves is told of. The
+	// generation is another one whenever the versions are.
+	Versions() (versions []discovery.Registered, generation int64)
+	// Remote returns what answers requests for a version that is registered
+	// to another server, and nil for all others.
+	Remote(gv schema.GroupVersion) http.Handler
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/apimachinery/pkg/util/uuid"
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -140,11 +141,36 @@ func (s *Server) serveAuthenticated(w http.ResponseWriter, r *http.Request) {
 		}
 		defer release()
 	}
+	if remote := s.remote(r, info); remote != nil {
+		remote.ServeHTTP(w, r)
+		return
+	}
 	if info.IsResourceRequest {
 		s.endpoint.ServeHTTP(w, r)
 		return
 	}
 	s.paths.ServeHTTP(w, r)
+}
+
+// remote returns what answers instead of this server, if another one is
+// registered for the version that is asked for.
+func (s *Server) remote(r *http.Request, info *genericrequest.RequestInfo) http.Handler {
+	if s.plugins.Register == nil {
+		return nil
+	}
+	gv := schema.GroupVersion{Group: info.APIGroup, Version: info.APIVersion}
+	if !info.IsResourceRequest {
+		parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
+		switch {
+		case len(parts) == 2 && parts[0] == "api":
+			gv.Version = parts[1]
+		case len(parts) == 3 && parts[0] == "apis":
+			gv.Group, gv.Version = parts[1], parts[2]
+		default:
+			return nil
+		}
+	}
+	return s.plugins.Register.Remote(gv)
 }
 
 // isLoopback reports whether the server's own client asks, as itself.

@@ -22,9 +22,10 @@ type paths struct {
 	catalog atomic.Pointer[catalog]
 }
 
-// catalog is what discovery tells of a generation of resources.
+// catalog is what discovery tells of a generation of resources and of the
+// register.
 type catalog struct {
-	generation int64
+	resources, register int64
 	*discovery.Catalog
 }
 
@@ -146,11 +147,15 @@ func writeJSON(w http.ResponseWriter, code int, v any) {
 
 // current is the catalog of what is served now.
 func (p *paths) current() *discovery.Catalog {
-	generation := p.s.registry.Generation()
-	if c := p.catalog.Load(); c != nil && c.generation == generation {
+	resources, register := p.s.registry.Generation(), int64(0)
+	var versions []discovery.Registered
+	if p.s.plugins.Register != nil {
+		versions, register = p.s.plugins.Register.Versions()
+	}
+	if c := p.catalog.Load(); c != nil && c.resources == resources && c.register == register {
 		return c.Catalog
 	}
-	c := &catalog{generation, discovery.New(p.resources())}
+	c := &catalog{resources, register, discovery.New(p.resources(), versions)}
 	p.catalog.Store(c)
 	return c.Catalog
 }

@@ -10,7 +10,6 @@ import (
 	apidiscoveryv2 "k8s.io/api/apidiscovery/v2"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/version"
 )
 
 // Resource is a resource or subresource as discovery tells of it.
@@ -38,19 +37,10 @@ type Catalog struct {
 	named   *apidiscoveryv2.APIGroupDiscoveryList
 }
 
-// priority orders the groups that Kubernetes defines; others follow by name.
-func priority(group string) int {
-	order := [...]string{
-		"storagemigration.k8s.io", "internal.apiserver.k8s.io", "flowcontrol.apiserver.k8s.io", "resource.k8s.io", "discovery.k8s.io",
-		"node.k8s.io", "coordination.k8s.io", "scheduling.k8s.io", "apiextensions.k8s.io", "admissionregistration.k8s.io",
-		"storage.k8s.io", "rbac.authorization.k8s.io", "policy", "networking.k8s.io", "certificates.k8s.io", "batch", "autoscaling",
-		"authorization.k8s.io", "authentication.k8s.io", "events.k8s.io", "apps", "", "apiregistration.k8s.io",
-	}
-	return slices.Index(order[:], group)
-}
-
-// New makes a catalog. The resources may come in any order.
-func New(all []Resource) *Catalog {
+// New makes a catalog of the resources, which may come in any order. The
+// versions that are registered, if there is a register, are what /apis lists
+// and by their priorities; those of other servers have no resources here.
+func New(all []Resource, register []Registered) *Catalog {
 	c := &Catalog{byGroup: map[string]*metav1.APIGroup{}, lists: map[schema.GroupVersion]*metav1.APIResourceList{}}
 	all = slices.Clone(all)
 	slices.SortFunc(all, func(a, b Resource) int { // subresources right behind their parents
@@ -70,37 +60,88 @@ func New(all []Resource) *Catalog {
 		}
 		l.APIResources = append(l.APIResources, r.legacy())
 	}
-	versions := map[string][]string{}
-	for gv := range c.lists {
-		versions[gv.Group] = append(versions[gv.Group], gv.Version)
+	served, listed := c.versions(register)
+	for _, g := range groupsOf(listed) {
+		if g.Name != "" {
+			c.groups = append(c.groups, g)
+		}
 	}
-	names := make([]string, 0, len(versions))
-	for name := range versions {
-		names = append(names, name)
+	for _, list := range [][]Registered{served, listed} { // a group that is listed as it is listed
+		for _, g := range groupsOf(list) {
+			g.TypeMeta = metav1.TypeMeta{Kind: "APIGroup", APIVersion: "v1"}
+			c.byGroup[g.Name] = &g
+		}
 	}
-	slices.SortFunc(names, func(a, b string) int {
-		return cmp.Or(cmp.Compare(priority(b), priority(a)), cmp.Compare(a, b))
-	})
 	c.core, c.named = aggregated(), aggregated()
-	for _, name := range names {
-		vs := versions[name]
-		slices.SortFunc(vs, func(a, b string) int { return -version.CompareKubeAwareVersionStrings(a, b) })
-		g := metav1.APIGroup{TypeMeta: metav1.TypeMeta{Kind: "APIGroup", APIVersion: "v1"}, Name: name}
-		for _, v := range vs {
-			gv := schema.GroupVersion{Group: name, Version: v}
-			g.Versions = append(g.Versions, metav1.GroupVersionForDiscovery{GroupVersion: gv.String(), Version: v})
-		}
-		g.PreferredVersion = g.Versions[0]
-		c.byGroup[name] = &g
+	for _, of := range byGroup(served) {
 		into := c.named
-		if name == "" {
+		if of[0].Group == "" {
 			into = c.core
-		} else {
-			c.groups = append(c.groups, metav1.APIGroup{Name: g.Name, Versions: g.Versions, PreferredVersion: g.PreferredVersion})
 		}
-		into.Items = append(into.Items, groupOf(name, vs, all))
+		into.Items = append(into.Items, groupOf(of, all))
 	}
 	return c
+}
+
+// versions are those that are served here or elsewhere, and those to list, both
+// in order.
+func (c *Catalog) versions(register []Registered) (served, listed []Registered) {
+	known := map[schema.GroupVersion]Registered{}
+	for _, r := range register {
+		known[r.GroupVersion] = r
+	}
+	defined := Priorities()
+	for gv := range c.lists {
+		r, registered := known[gv]
+		if !registered {
+			r = Registered{GroupVersion: gv, Priority: Others()}
+			if p, ok := defined[gv]; ok {
+				r.Priority = p
+			}
+		}
+		served = append(served, r)
+		// Who keeps the register is not in it.
+		if registered || register == nil || gv.Group == "apiregistration.k8s.io" {
+			listed = append(listed, r)
+		}
+	}
+	for _, r := range register {
+		if c.lists[r.GroupVersion] == nil {
+			listed = append(listed, r)
+			if r.Remote {
+				served = append(served, r)
+			}
+		}
+	}
+	order(served)
+	order(listed)
+	return served, listed
+}
+
+// byGroup cuts an ordered list where a group ends.
+func byGroup(list []Registered) (out [][]Registered) {
+	for len(list) > 0 {
+		n := slices.IndexFunc(list, func(r Registered) bool { return r.Group != list[0].Group })
+		if n < 0 {
+			n = len(list)
+		}
+		out, list = append(out, list[:n]), list[n:]
+	}
+	return out
+}
+
+// groupsOf tells of the groups of an ordered list; the first version of each is
+// the one to prefer.
+func groupsOf(list []Registered) (out []metav1.APIGroup) {
+	for _, of := range byGroup(list) {
+		g := metav1.APIGroup{Name: of[0].Group}
+		for _, r := range of {
+			g.Versions = append(g.Versions, metav1.GroupVersionForDiscovery{GroupVersion: r.GroupVersion.String(), Version: r.Version})
+		}
+		g.PreferredVersion = g.Versions[0]
+		out = append(out, g)
+	}
+	return out
 }
 
 func aggregated() *apidiscoveryv2.APIGroupDiscoveryList {
@@ -124,13 +165,16 @@ func (r *Resource) legacy() metav1.APIResource {
 
 // groupOf is a group's entry in the document of everything. The resources are
 // sorted, so that a subresource follows its parent.
-func groupOf(name string, versions []string, all []Resource) apidiscoveryv2.APIGroupDiscovery {
-	g := apidiscoveryv2.APIGroupDiscovery{ObjectMeta: metav1.ObjectMeta{Name: name}}
+func groupOf(versions []Registered, all []Resource) apidiscoveryv2.APIGroupDiscovery {
+	g := apidiscoveryv2.APIGroupDiscovery{ObjectMeta: metav1.ObjectMeta{Name: versions[0].Group}}
 	for _, v := range versions {
-		out := apidiscoveryv2.APIVersionDiscovery{Version: v, Freshness: apidiscoveryv2.DiscoveryFreshnessCurrent}
+		out := apidiscoveryv2.APIVersionDiscovery{Version: v.Version, Freshness: apidiscoveryv2.DiscoveryFreshnessCurrent}
+		if v.Remote {
+			out.Freshness = apidiscoveryv2.DiscoveryFreshnessStale
+		}
 		for i := range all {
 			r := &all[i]
-			if r.GV.Group != name || r.GV.Version != v {
+			if r.GV != v.GroupVersion || v.Remote {
 				continue
 			}
 			own := r.legacy() // group and version left out where they are the parent's

@@ -32,7 +32,8 @@ type Registry struct {
 
 	generation atomic.Int64
 
-	mu        sync.Mutex // guards writes of resources
+	mu        sync.Mutex // guards writes of resources, and changed
+	changed   chan struct{}
 	resources atomic.Pointer[map[schema.GroupVersionResource]*Resource]
 }
 
@@ -55,7 +56,7 @@ func New(cfg Config) *Registry {
 	}
 	r := &Registry{
 		store: cfg.Store, codec: cfg.Codec, converter: cfg.TypeConverter, log: log,
-		cache: cache.New(cfg.Store, Prefix, log),
+		cache: cache.New(cfg.Store, Prefix, log), changed: make(chan struct{}),
 	}
 	r.resources.Store(&map[schema.GroupVersionResource]*Resource{})
 	return r
@@ -103,8 +104,7 @@ func (r *Registry) Add(ctx context.Context, k *kinds.Kind) error {
 		}
 		next[v.GVR] = v
 	}
-	r.resources.Store(&next)
-	r.generation.Add(1)
+	r.publish(next)
 	return nil
 }
 
@@ -121,12 +121,26 @@ func (r *Registry) Remove(ctx context.Context, k *kinds.Kind) error {
 			next[gvr] = res
 		}
 	}
-	r.resources.Store(&next)
-	r.generation.Add(1)
+	r.publish(next)
 	if cached == nil {
 		return nil
 	}
 	return r.cache.Remove(ctx, cached)
+}
+
+// publish makes a set of resources the one that is served; the caller holds mu.
+func (r *Registry) publish(next map[schema.GroupVersionResource]*Resource) {
+	r.resources.Store(&next)
+	r.generation.Add(1)
+	close(r.changed)
+	r.changed = make(chan struct{})
+}
+
+// Changed is closed when a kind is next added or removed.
+func (r *Registry) Changed() <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.changed
 }
 
 // Generation changes whenever a kind is added or removed.

@@ -5,8 +5,9 @@ import "errors"
 // checks are the health checks that kube-apiserver has besides those of every
 // server, under its names. They ask for the part of this server that does the
 // work: settled for what is made once for a new cluster, read for the roles and
-// bindings, flows for flow control's objects; the rest is there when requests are answered.
-func checks(settled, read, flows func() error) map[string]func() error {
+// bindings, flows for flow control's objects, registered for the APIServices; the
+// rest is there when requests are answered.
+func checks(settled, read, flows, registered func() error) map[string]func() error {
 	all := map[string]func() error{
 		"poststarthook/rbac/bootstrap-roles":                  func() error { return errors.Join(settled(), read()) },
 		"poststarthook/priority-and-fairness-config-producer": flows,
@@ -27,6 +28,6 @@ func checks(settled, read, flows func() error) map[string]func() error {
 	} {
 		all["poststarthook/"+name] = nil
 	}
-	all["autoregister-completion"] = nil
+	all["autoregister-completion"] = registered
 	return all
 }

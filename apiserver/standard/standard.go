@@ -11,12 +11,14 @@ import (
 	"slices"
 
 	certificatesv1 "k8s.io/api/certificates/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/keelson-project/keelson/apiserver"
+	"github.com/keelson-project/keelson/apiserver/aggregation"
 	"github.com/keelson-project/keelson/apiserver/allocator"
 	"github.com/keelson-project/keelson/apiserver/authn"
 	"github.com/keelson-project/keelson/apiserver/componentstatus"
@@ -189,6 +191,14 @@ func (c *Config) plug(s *apiserver.Server, all []*kinds.Kind) (apiserver.Plugins
 	if err != nil {
 		return none, err
 	}
+	var computed []schema.GroupVersion
+	for _, v := range virtuals {
+		computed = append(computed, v.Parent)
+	}
+	keeper, err := aggregation.New(aggregation.Config{Registry: s.Registry(), Computed: computed, Logger: c.Logger})
+	if err != nil {
+		return none, err
+	}
 	steps, err := c.Admission.chain(s.Registry(), may)
 	if err != nil {
 		return none, err
@@ -204,11 +214,13 @@ func (c *Config) plug(s *apiserver.Server, all []*kinds.Kind) (apiserver.Plugins
 		Authorizer:    may,
 		Admission:     steps,
 		Virtuals:      virtuals,
+		Register:      keeper,
 		OpenAPI:       documents,
 		Paths:         paths,
 		Jobs: []func(context.Context) error{
 			roles.Run,
 			flows.Run,
+			keeper.Run,
 			func(ctx context.Context) error {
 				<-ctx.Done()
 				if c, ok := kubelets.(interface{ CloseIdleConnections() }); ok {
@@ -231,8 +243,9 @@ func (c *Config) plug(s *apiserver.Server, all []*kinds.Kind) (apiserver.Plugins
 			closed(settled, "the objects that every cluster has are not all there yet"),
 			closed(roles.Ready(), "roles and bindings have not been read yet"),
 			closed(flows.Ready(), "flow schemas and priority levels are not all there yet"),
+			closed(keeper.Settled(), "APIServices are missing"),
 		),
-		Settled: []<-chan struct{}{settled, roles.Ready(), flows.Ready()},
+		Settled: []<-chan struct{}{settled, roles.Ready(), flows.Ready(), keeper.Settled()},
 	}, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/admissionregistration"
 	"github.com/keelson-project/keelson/apiserver/kinds/apiextensions"
+	"github.com/keelson-project/keelson/apiserver/kinds/apiregistration"
 	"github.com/keelson-project/keelson/apiserver/kinds/apps"
 	"github.com/keelson-project/keelson/apiserver/kinds/autoscaling"
 	"github.com/keelson-project/keelson/apiserver/kinds/batch"
@@ -29,6 +30,6 @@ func Kinds() []*kinds.Kind {
 	return slices.Concat(
 		core.Kinds(), apps.Kinds(), batch.Kinds(), autoscaling.Kinds(), policy.Kinds(), discovery.Kinds(), coordination.Kinds(),
 		networking.Kinds(), rbac.Kinds(), storage.Kinds(), scheduling.Kinds(), node.Kinds(), certificates.Kinds(),
-		admissionregistration.Kinds(), flowcontrol.Kinds(), apiextensions.Kinds(),
+		admissionregistration.Kinds(), flowcontrol.Kinds(), apiextensions.Kinds(), apiregistration.Kinds(),
 	)
 }
