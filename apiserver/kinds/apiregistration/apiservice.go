@@ -23,6 +23,7 @@ func apiService() *kinds.Kind {
 		StorageKey: "apiregistration.k8s.io/apiservices",
 
 		TypeConverter: newConverter(),
+		Encode:        encode,
 
 		New:     func() *apiregistrationv1.APIService { return &apiregistrationv1.APIService{} },
 		NewList: func() runtime.Object { return &apiregistrationv1.APIServiceList{} },

@@ -109,3 +109,15 @@ func TestAvailable(t *testing.T) {
 		t.Errorf("another server's is shown as %v", got)
 	}
 }
+
+func TestStored(t *testing.T) {
+	k := apiService()
+	s := &apiregistrationv1.APIService{ObjectMeta: metav1.ObjectMeta{Name: "v1."}, Spec: apiregistrationv1.APIServiceSpec{Version: "v1"}}
+	value, err := k.Encode(s)
+	if err != nil || !strings.HasPrefix(string(value), `{"kind":"APIService","apiVersion":"apiregistration.k8s.io/v1","metadata":{"name":"v1."`) {
+		t.Errorf("stored as %s, %v", value, err)
+	}
+	if s.Kind != "" {
+		t.Error("to encode it changes it")
+	}
+}

@@ -1,6 +1,7 @@
 package apiregistration
 
 import (
+	"encoding/json"
 	"fmt"
 	"sync"
 
@@ -42,4 +43,15 @@ func (c converter) TypedToObject(v *typed.TypedValue) (runtime.Object, error) {
 		return nil, err
 	}
 	return known.TypedToObject(v)
+}
+
+// encode writes an APIService as Kubernetes stores it: in JSON.
+func encode(s *apiregistrationv1.APIService) ([]byte, error) {
+	said := *s
+	said.SetGroupVersionKind(apiregistrationv1.SchemeGroupVersion.WithKind("APIService"))
+	data, err := json.Marshal(&said)
+	if err != nil {
+		return nil, fmt.Errorf("encoding APIService %s: %w", s.Name, err)
+	}
+	return append(data, '\n'), nil
 }
