@@ -140,7 +140,11 @@ func (h *Handler) decodeObject(ctx context.Context, r *request, fieldValidation 
 		out.GetObjectKind().SetGroupVersionKind(schema.GroupVersionKind{})
 	}
 	r.resource.Default(out)
-	return out, nil
+	settled, err := r.resource.Settle(out)
+	if err != nil {
+		return nil, decodeError(err, r.resource.GVK, &r.resource.GVK, data)
+	}
+	return settled, nil
 }
 
 // decode reads an object that has to be of a kind; what strict reading finds

@@ -122,6 +122,7 @@ func (p *patcher) change(ctx context.Context, old kinds.Object) (kinds.Object, e
 		return nil, apierrors.NewNotFound(p.r.gvr.GroupResource(), p.r.info.Name)
 	}
 	into := p.r.resource.New()
+	var patched []byte
 	if p.typ == types.StrategicMergePatchType {
 		if err := p.strategic(ctx, old, into, into); err != nil {
 			return nil, err
@@ -132,7 +133,7 @@ func (p *patcher) change(ctx context.Context, old kinds.Object) (kinds.Object, e
 			return nil, apierrors.NewInternalError(err)
 		}
 		doc = p.r.resource.Type.Object(codec.JSON, doc).Bytes()
-		if err := p.document(ctx, doc, p.r.resource.GVK, into); err != nil {
+		if patched, err = p.document(ctx, doc, p.r.resource.GVK, into); err != nil {
 			return nil, err
 		}
 	}
@@ -140,31 +141,39 @@ func (p *patcher) change(ctx context.Context, old kinds.Object) (kinds.Object, e
 		into.GetObjectKind().SetGroupVersionKind(schema.GroupVersionKind{})
 	}
 	p.r.resource.Default(into)
-	return into, nil
+	settled, err := p.r.resource.Settle(into)
+	if err != nil {
+		if p.typ == types.StrategicMergePatchType {
+			return nil, apierrors.NewBadRequest(err.Error())
+		}
+		return nil, p.invalid(string(patched), err)
+	}
+	return settled, nil
 }
 
-// document applies a JSON or merge patch to a document and decodes the result.
-func (p *patcher) document(ctx context.Context, doc []byte, gvk schema.GroupVersionKind, into runtime.Object) error {
+// document applies a JSON or merge patch to a document and decodes the result,
+// which is also returned as text.
+func (p *patcher) document(ctx context.Context, doc []byte, gvk schema.GroupVersionKind, into runtime.Object) ([]byte, error) {
 	do := patch.Merge
 	if p.typ == types.JSONPatchType {
 		do = patch.JSON
 	}
 	patched, strict, err := do(doc, p.data, p.strict)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	obj, got, err := p.h.Codec.Decode(patched, codec.JSON, strictness(p.opts.FieldValidation), gvk, into)
 	if err != nil {
 		found, ok := runtime.AsStrictDecodingError(err)
 		if !ok {
-			return p.invalid(string(patched), err)
+			return nil, p.invalid(string(patched), err)
 		}
 		strict = append(strict, found.Errors()...)
 	}
 	if obj != into || *got != gvk {
-		return p.invalid(string(patched), fmt.Errorf("unable to decode %s into %T", got, into))
+		return nil, p.invalid(string(patched), fmt.Errorf("unable to decode %s into %T", got, into))
 	}
-	return p.report(ctx, string(patched), strict)
+	return patched, p.report(ctx, string(patched), strict)
 }
 
 // strategic applies a strategic merge patch.

@@ -97,7 +97,7 @@ func (p *patcher) changeScale(ctx context.Context, old *autoscalingv1.Scale, man
 		if encErr != nil {
 			return nil, apierrors.NewInternalError(encErr)
 		}
-		err = p.document(ctx, doc, scaleKind, scale)
+		_, err = p.document(ctx, doc, scaleKind, scale)
 	}
 	if err != nil {
 		return nil, err

@@ -35,6 +35,8 @@ type Definition[T Object] struct {
 	ValidName    func(name string, prefix bool) []string // default: a DNS subdomain
 	AnyFinalizer bool
 	Default      func(obj T)
+	Convert      func(obj T) error
+	Carriers     []string
 
 	PrepareCreate  func(ctx context.Context, obj T)
 	Validate       func(ctx context.Context, obj T) field.ErrorList
@@ -58,14 +60,16 @@ type Definition[T Object] struct {
 	DefaultPropagation metav1.DeletionPropagation
 	Unfinished         func(obj T) bool
 
-	// HasStatus serves /status with the two functions below.
+	// HasStatus serves /status with the functions below.
 	HasStatus            bool
 	PrepareStatusUpdate  func(ctx context.Context, obj, old T)
 	ValidateStatusUpdate func(ctx context.Context, obj, old T) field.ErrorList
+	StatusWarnings       func(ctx context.Context, obj, old T) []string
 
 	// Subresources are served like /status.
 	Subresources map[string]Part[T]
 	Resets       map[string][]string
+	Owns         map[string][]string
 
 	// GetScale and SetScale, if set, serve /scale.
 	GetScale func(obj T, scale *autoscalingv1.Scale)
@@ -95,13 +99,16 @@ func (d Definition[T]) Kind() *Kind {
 		ValidName:      d.ValidName,
 		AnyFinalizer:   d.AnyFinalizer,
 		Default:        one(d.Default),
+		Convert:        get(d.Convert),
+		Carriers:       d.Carriers,
 		PrepareCreate:  inContext(d.PrepareCreate),
 		Validate:       validation1(d.Validate),
 		PrepareUpdate:  two(d.PrepareUpdate),
 		ValidateUpdate: validation2(d.ValidateUpdate),
 		Rules:          RulesOf(d.Rules),
 		Canonicalize:   one(d.Canonicalize),
-		CreateOnUpdate: d.CreateOnUpdate, UnconditionalUpdate: d.UnconditionalUpdate, Deprecated: d.Deprecated, Resets: d.Resets,
+		CreateOnUpdate: d.CreateOnUpdate, UnconditionalUpdate: d.UnconditionalUpdate, Deprecated: d.Deprecated,
+		Resets: d.Resets, Owns: d.Owns,
 		TTL: get(d.TTL), MarkDeleted: one(d.MarkDeleted), ReturnDeleted: d.ReturnDeleted, DefaultPropagation: d.DefaultPropagation,
 		Fields: get(d.Fields), FieldNames: d.FieldNames, NoNamespaceField: d.NoNamespaceField,
 		Columns: d.Columns, Cells: get(d.Cells), Conditions: get(d.Conditions),
@@ -143,6 +150,9 @@ func (d Definition[T]) Kind() *Kind {
 	}
 	if d.HasStatus {
 		k.Status = &Status{PrepareUpdate: two(d.PrepareStatusUpdate), ValidateUpdate: validation2(d.ValidateStatusUpdate)}
+		if f := d.StatusWarnings; f != nil {
+			k.Status.Warnings = func(ctx context.Context, obj, old Object) []string { return f(ctx, obj.(T), old.(T)) }
+		}
 	}
 	if d.Unfinished != nil {
 		k.Unfinished = get(d.Unfinished)

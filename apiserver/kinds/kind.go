@@ -66,6 +66,12 @@ type Kind struct {
 	// Default fills in fields left out. It runs on what a client sends and on
 	// what is read from the store.
 	Default func(obj Object)
+	// Convert removes from an object that a client has sent, with its
+	// defaults, what no version keeps; an error says why it cannot be read.
+	Convert func(obj Object) error
+	// Carriers are annotations that stand for fields which a version lacks.
+	// They are no metadata: answers of that alone leave them out.
+	Carriers []string
 
 	// PrepareCreate removes what a creator may not set and sets what the
 	// server decides; after defaulting and before admission and validation.
@@ -137,6 +143,9 @@ type Kind struct {
 	// changes are taken back; besides the spec for status and the status for
 	// the rest.
 	Resets map[string][]string
+	// Owns names the only fields that writers of a subresource can own, such
+	// as "spec.containers.*.resources", where * is any key of a list.
+	Owns map[string][]string
 
 	// Fields returns the selectable fields besides metadata.name and
 	// metadata.namespace. FieldNames lists them; a selector that names
@@ -181,6 +190,8 @@ type Status struct {
 	PrepareUpdate func(ctx context.Context, obj, old Object)
 	// ValidateUpdate returns what is wrong with the part as it is to be.
 	ValidateUpdate func(ctx context.Context, obj, old Object) field.ErrorList
+	// Warnings returns texts for Warning headers.
+	Warnings func(ctx context.Context, obj, old Object) []string
 }
 
 // Scale maps an object to the scale subresource.

@@ -252,13 +252,39 @@ func (r *Resource) Default(obj kinds.Object) {
 	}
 }
 
-// ToStored converts an object in the version shown to the stored one, which
-// may share memory with it.
+// Settle gives an object that a client sent, and that has its defaults, the
+// form in which this version shows it once it is stored; the result may share
+// memory with it. An error says that it cannot be read.
+func (r *Resource) Settle(obj kinds.Object) (kinds.Object, error) {
+	if r.view == nil {
+		if f := r.Kind.Convert; f != nil {
+			return obj, f(obj)
+		}
+		return obj, nil
+	}
+	stored, err := r.view.ToStored(obj)
+	if err != nil {
+		return nil, err
+	}
+	if f := r.Kind.Convert; f != nil {
+		if err := f(stored); err != nil {
+			return nil, err
+		}
+	}
+	return r.view.FromStored(stored)
+}
+
+// ToStored converts an object in the version shown to the stored one, with the
+// defaults of that; it may share memory with its argument.
 func (r *Resource) ToStored(obj kinds.Object) (kinds.Object, error) {
 	if r.view == nil {
 		return obj, nil
 	}
-	return r.view.ToStored(obj)
+	out, err := r.view.ToStored(obj)
+	if err == nil && r.Kind.Default != nil {
+		r.Kind.Default(out)
+	}
+	return out, err
 }
 
 // FromStored is the inverse of ToStored.

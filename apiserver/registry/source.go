@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -32,7 +33,7 @@ func (r *Resource) source(k *kinds.Kind) *cache.Source {
 	s := &cache.Source{
 		StorageKey: k.StorageKey,
 		Decode:     decode,
-		Encode:     encodeItem,
+		Encode:     encoder(k.Carriers),
 		Fields:     func(obj kinds.Object) fields.Set { return selectable(k, obj) },
 	}
 	for _, name := range k.FieldNames {
@@ -43,7 +44,7 @@ func (r *Resource) source(k *kinds.Kind) *cache.Source {
 	for i := range k.Views {
 		v := &k.Views[i]
 		s.Views = append(s.Views, &cache.Source{
-			StorageKey: k.StorageKey, Encode: encodeItem, From: v.FromStored,
+			StorageKey: k.StorageKey, Encode: encoder(k.Carriers), From: v.FromStored,
 			Fields: func(obj kinds.Object) fields.Set {
 				stored, err := v.ToStored(obj)
 				if err != nil {
@@ -157,17 +158,32 @@ func (r *Resource) encodeStored(obj kinds.Object) ([]byte, error) {
 	return append(bytes.Clone(r.stored.Object(codec.JSON, body).Bytes()), '\n'), nil
 }
 
-// encodeItem makes one of an item's forms.
-func encodeItem(obj kinds.Object, form cache.Form) ([]byte, error) {
-	switch form {
-	case cache.Protobuf:
-		return codec.Body(obj, codec.Protobuf)
-	case cache.MetaJSON:
-		return codec.Body(partial(obj), codec.JSON)
-	case cache.MetaProtobuf:
-		return codec.Body(partial(obj), codec.Protobuf)
+// encoder makes the forms of items; carriers are annotations that are not
+// metadata.
+func encoder(carriers []string) func(kinds.Object, cache.Form) ([]byte, error) {
+	meta := func(obj kinds.Object) *metav1.PartialObjectMetadata {
+		p := partial(obj)
+		for _, key := range carriers {
+			if _, ok := p.Annotations[key]; ok {
+				p.Annotations = maps.Clone(p.Annotations)
+				if delete(p.Annotations, key); len(p.Annotations) == 0 {
+					p.Annotations = nil
+				}
+			}
+		}
+		return p
 	}
-	return codec.Body(obj, codec.JSON)
+	return func(obj kinds.Object, form cache.Form) ([]byte, error) {
+		switch form {
+		case cache.Protobuf:
+			return codec.Body(obj, codec.Protobuf)
+		case cache.MetaJSON:
+			return codec.Body(meta(obj), codec.JSON)
+		case cache.MetaProtobuf:
+			return codec.Body(meta(obj), codec.Protobuf)
+		}
+		return codec.Body(obj, codec.JSON)
+	}
 }
 
 // partial is an object's metadata alone.

@@ -225,12 +225,12 @@ func (r *Resource) prepareUpdate(ctx context.Context, obj, old kinds.Object, w *
 		return err
 	}
 	obj.SetGeneration(old.GetGeneration())
-	prepare, validate := k.PrepareUpdate, k.ValidateUpdate
+	prepare, validate, warnings := k.PrepareUpdate, k.ValidateUpdate, k.Warnings
 	if part := r.Part(w.Subresource); part != nil {
-		prepare, validate = part.PrepareUpdate, part.ValidateUpdate
+		prepare, validate, warnings = part.PrepareUpdate, part.ValidateUpdate, part.Warnings
 	}
 	if w.amend {
-		prepare, validate = nil, nil
+		prepare, validate, warnings = nil, nil, nil
 	}
 	if prepare != nil {
 		prepare(ctx, obj, old)
@@ -260,8 +260,8 @@ func (r *Resource) prepareUpdate(ctx context.Context, obj, old kinds.Object, w *
 	if len(errs) > 0 {
 		return r.invalid(obj.GetName(), errs)
 	}
-	if k.Warnings != nil && w.Subresource == "" {
-		for _, text := range k.Warnings(ctx, obj, old) {
+	if warnings != nil {
+		for _, text := range warnings(ctx, obj, old) {
 			warning.AddWarning(ctx, "", text)
 		}
 	}

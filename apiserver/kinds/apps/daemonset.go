@@ -2,6 +2,7 @@ package apps
 
 import (
 	"context"
+	"maps"
 	"strconv"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -39,15 +40,25 @@ func daemonSet() *kinds.Kind {
 			}
 			set(&ds.Spec.RevisionHistoryLimit, 10)
 			podspec.Default(&ds.Spec.Template.Spec)
+			if _, ok := ds.Annotations[appsv1.DeprecatedTemplateGeneration]; !ok {
+				setTemplateGeneration(ds, 0)
+			}
 		},
+		Convert: func(ds *appsv1.DaemonSet) error {
+			_, err := strconv.ParseInt(ds.Annotations[appsv1.DeprecatedTemplateGeneration], 10, 64)
+			return err
+		},
+		Carriers: []string{appsv1.DeprecatedTemplateGeneration},
 		PrepareCreate: func(_ context.Context, ds *appsv1.DaemonSet) {
 			ds.Status = appsv1.DaemonSetStatus{}
 			ds.Generation = 1
 			setTemplateGeneration(ds, max(1, templateGeneration(ds)))
+			podspec.DropTemplate(&ds.Spec.Template, nil)
 		},
 		PrepareUpdate: func(_ context.Context, ds, old *appsv1.DaemonSet) {
 			ds.Status = old.Status
 			ds.Generation = old.Generation
+			podspec.DropTemplate(&ds.Spec.Template, &old.Spec.Template)
 			generation := templateGeneration(old)
 			switch {
 			case !equality.Semantic.DeepEqual(ds.Spec.Template, old.Spec.Template):
@@ -60,8 +71,11 @@ func daemonSet() *kinds.Kind {
 		},
 		UnconditionalUpdate: true,
 
-		HasStatus:           true,
-		PrepareStatusUpdate: func(_ context.Context, ds, old *appsv1.DaemonSet) { ds.Spec = old.Spec },
+		HasStatus: true,
+		PrepareStatusUpdate: func(_ context.Context, ds, old *appsv1.DaemonSet) {
+			ds.Spec = old.Spec
+			setTemplateGeneration(ds, templateGeneration(old))
+		},
 
 		Validate: func(_ context.Context, o *appsv1.DaemonSet) field.ErrorList { return validateDaemonSet(o) },
 		ValidateUpdate: func(_ context.Context, o, old *appsv1.DaemonSet) field.ErrorList {
@@ -110,6 +124,8 @@ func templateGeneration(ds *appsv1.DaemonSet) int64 {
 }
 
 func setTemplateGeneration(ds *appsv1.DaemonSet, n int64) {
+	// Other revisions may share the map.
+	ds.Annotations = maps.Clone(ds.Annotations)
 	if ds.Annotations == nil {
 		ds.Annotations = make(map[string]string, 1)
 	}

@@ -33,10 +33,12 @@ func deployment() *kinds.Kind {
 		PrepareCreate: func(_ context.Context, d *appsv1.Deployment) {
 			d.Status = appsv1.DeploymentStatus{}
 			d.Generation = 1
+			podspec.DropTemplate(&d.Spec.Template, nil)
 		},
 		PrepareUpdate: func(_ context.Context, d, old *appsv1.Deployment) {
 			d.Status = old.Status
 			d.Generation = old.Generation
+			podspec.DropTemplate(&d.Spec.Template, &old.Spec.Template)
 			// Annotations count too: they hold the revision that is copied
 			// to replica sets.
 			if !maps.Equal(d.Annotations, old.Annotations) || !equality.Semantic.DeepEqual(d.Spec, old.Spec) {

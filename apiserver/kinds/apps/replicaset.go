@@ -34,10 +34,12 @@ func replicaSet() *kinds.Kind {
 		PrepareCreate: func(_ context.Context, rs *appsv1.ReplicaSet) {
 			rs.Status = appsv1.ReplicaSetStatus{}
 			rs.Generation = 1
+			podspec.DropTemplate(&rs.Spec.Template, nil)
 		},
 		PrepareUpdate: func(_ context.Context, rs, old *appsv1.ReplicaSet) {
 			rs.Status = old.Status
 			rs.Generation = old.Generation
+			podspec.DropTemplate(&rs.Spec.Template, &old.Spec.Template)
 			if !equality.Semantic.DeepEqual(rs.Spec, old.Spec) {
 				rs.Generation++
 			}

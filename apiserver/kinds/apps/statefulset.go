@@ -35,10 +35,12 @@ func statefulSet() *kinds.Kind {
 		PrepareCreate: func(_ context.Context, s *appsv1.StatefulSet) {
 			s.Status = appsv1.StatefulSetStatus{}
 			s.Generation = 1
+			podspec.DropTemplate(&s.Spec.Template, nil)
 		},
 		PrepareUpdate: func(_ context.Context, s, old *appsv1.StatefulSet) {
 			s.Status = old.Status
 			s.Generation = old.Generation
+			podspec.DropTemplate(&s.Spec.Template, &old.Spec.Template)
 			if !equality.Semantic.DeepEqual(s.Spec, old.Spec) {
 				s.Generation++
 			}

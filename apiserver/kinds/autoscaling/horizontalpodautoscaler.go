@@ -57,6 +57,11 @@ func horizontalPodAutoscaler() *kinds.Kind {
 		}},
 
 		Default: defaultAutoscaler,
+		Convert: func(h *autoscalingv2.HorizontalPodAutoscaler) error {
+			h.Annotations = withoutCarried(h.Annotations)
+			return nil
+		},
+		Carriers: carriers(),
 		PrepareCreate: func(_ context.Context, h *autoscalingv2.HorizontalPodAutoscaler) {
 			h.Status = autoscalingv2.HorizontalPodAutoscalerStatus{}
 			h.Generation = 1

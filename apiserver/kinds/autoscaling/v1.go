@@ -3,12 +3,15 @@ package autoscaling
 import (
 	"encoding/json"
 	"maps"
+	"slices"
 
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/keelson-project/keelson/apiserver/kinds/check"
 )
 
 // What autoscaling/v1 has no fields for travels in these annotations.
@@ -17,7 +20,17 @@ const (
 	currentAnnotation    = "autoscaling.alpha.kubernetes.io/current-metrics"
 	behaviorAnnotation   = "autoscaling.alpha.kubernetes.io/behavior"
 	conditionsAnnotation = "autoscaling.alpha.kubernetes.io/conditions"
+
+	// These once carried what behavior has fields for.
+	downToleranceAnnotation = "autoscaling.alpha.kubernetes.io/scale-down-tolerance"
+	upToleranceAnnotation   = "autoscaling.alpha.kubernetes.io/scale-up-tolerance"
 )
+
+func carriers() []string {
+	return []string{
+		metricsAnnotation, currentAnnotation, behaviorAnnotation, conditionsAnnotation, downToleranceAnnotation, upToleranceAnnotation,
+	}
+}
 
 func toV1(h *autoscalingv2.HorizontalPodAutoscaler) (*autoscalingv1.HorizontalPodAutoscaler, error) {
 	out := &autoscalingv1.HorizontalPodAutoscaler{
@@ -58,6 +71,7 @@ func toV1(h *autoscalingv2.HorizontalPodAutoscaler) (*autoscalingv1.HorizontalPo
 			LastTransitionTime: c.LastTransitionTime, Reason: c.Reason, Message: c.Message, ObservedGeneration: c.ObservedGeneration,
 		})
 	}
+	own := false // the map of annotations, which is shared before
 	for _, carry := range []struct {
 		annotation string
 		has        bool
@@ -65,7 +79,8 @@ func toV1(h *autoscalingv2.HorizontalPodAutoscaler) (*autoscalingv1.HorizontalPo
 	}{
 		{metricsAnnotation, len(metrics) > 0, metrics},
 		{currentAnnotation, len(current) > 0, current},
-		{behaviorAnnotation, h.Spec.Behavior != nil, h.Spec.Behavior},
+		// This one has the names that the fields have in Go.
+		{behaviorAnnotation, h.Spec.Behavior != nil, check.InGo(h.Spec.Behavior)},
 		{conditionsAnnotation, len(conditions) > 0, conditions},
 	} {
 		if !carry.has {
@@ -74,6 +89,9 @@ func toV1(h *autoscalingv2.HorizontalPodAutoscaler) (*autoscalingv1.HorizontalPo
 		data, err := json.Marshal(carry.value)
 		if err != nil {
 			return nil, err
+		}
+		if !own {
+			out.Annotations, own = maps.Clone(out.Annotations), true
 		}
 		if out.Annotations == nil {
 			out.Annotations = make(map[string]string)
@@ -144,8 +162,11 @@ func carried(obj metav1.Object, annotation string, into any) bool {
 }
 
 func withoutCarried(annotations map[string]string) map[string]string {
+	if !slices.ContainsFunc(carriers(), func(a string) bool { _, ok := annotations[a]; return ok }) {
+		return annotations
+	}
 	out := maps.Clone(annotations)
-	for _, a := range []string{metricsAnnotation, currentAnnotation, behaviorAnnotation, conditionsAnnotation} {
+	for _, a := range carriers() {
 		delete(out, a)
 	}
 	return out

@@ -38,10 +38,12 @@ func cronJob() *kinds.Kind {
 		PrepareCreate: func(_ context.Context, c *batchv1.CronJob) {
 			c.Status = batchv1.CronJobStatus{}
 			c.Generation = 1
+			drop(&c.Spec.JobTemplate.Spec, nil)
 		},
 		PrepareUpdate: func(_ context.Context, c, old *batchv1.CronJob) {
 			c.Status = old.Status
 			c.Generation = old.Generation
+			drop(&c.Spec.JobTemplate.Spec, &old.Spec.JobTemplate.Spec)
 			if !equality.Semantic.DeepEqual(c.Spec, old.Spec) {
 				c.Generation++
 			}

@@ -32,24 +32,25 @@ func job() *kinds.Kind {
 
 		Default: func(j *batchv1.Job) {
 			defaultJob(&j.Spec)
-			if l := j.Spec.Template.Labels; l != nil && len(j.Labels) == 0 {
-				j.Labels = l
-			}
+			inheritLabels(j)
 		},
 		PrepareCreate: func(_ context.Context, j *batchv1.Job) {
 			selectOwnPods(j)
 			j.Status = batchv1.JobStatus{}
 			j.Generation = 1
+			drop(&j.Spec, nil)
 		},
 		PrepareUpdate: func(_ context.Context, j, old *batchv1.Job) {
 			j.Status = old.Status
 			j.Generation = old.Generation
+			drop(&j.Spec, &old.Spec)
 			if !equality.Semantic.DeepEqual(j.Spec, old.Spec) {
 				j.Generation++
 			}
 		},
 		UnconditionalUpdate: true,
 		DefaultPropagation:  metav1.DeletePropagationOrphan,
+		Canonicalize:        inheritLabels,
 
 		HasStatus:           true,
 		PrepareStatusUpdate: func(_ context.Context, j, old *batchv1.Job) { j.Spec = old.Spec },
@@ -144,6 +145,13 @@ func selectOwnPods(j *batchv1.Job) {
 	}
 }
 
+// inheritLabels gives a job without labels those of its pods.
+func inheritLabels(j *batchv1.Job) {
+	if l := j.Spec.Template.Labels; l != nil && len(j.Labels) == 0 {
+		j.Labels = l
+	}
+}
+
 func jobCells(j *batchv1.Job) []any {
 	completions := fmt.Sprintf("%d/1", j.Status.Succeeded)
 	if c := j.Spec.Completions; c != nil {
@@ -187,4 +195,17 @@ func jobState(j *batchv1.Job) string {
 		return "SuccessCriteriaMet"
 	}
 	return "Running"
+}
+
+// drop clears the fields of features that are off by default, unless the old
+// specification, nil for a new object, uses them already.
+func drop(spec, old *batchv1.JobSpec) {
+	var was *corev1.PodTemplateSpec
+	if old != nil {
+		was = &old.Template
+	}
+	if old == nil || old.Scheduling == nil {
+		spec.Scheduling = nil
+	}
+	podspec.DropTemplate(&spec.Template, was)
 }

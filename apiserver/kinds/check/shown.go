@@ -5,7 +5,15 @@ import (
 	"encoding/json"
 	"reflect"
 	"strings"
+
+	"k8s.io/apimachinery/pkg/util/diff"
 )
+
+// Diff tells two values apart, line by line, in the form that errors show.
+func Diff(old, now any) string { return diff.Diff(shown(old), shown(now)) }
+
+// InGo returns what JSON writes as a value with the field names of Go.
+func InGo(value any) any { return shown(value) }
 
 // shown prepares a value for an error's text. Structures of the API are shown
 // with the field names of Go and with all that is left out, as clients have

@@ -7,7 +7,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
-	"k8s.io/apimachinery/pkg/util/diff"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds/check"
@@ -115,7 +114,7 @@ func validatePersistentVolumeUpdate(pv, old *corev1.PersistentVolume) field.Erro
 		source.CSI.ControllerExpandSecretRef = nil
 	}
 	if !equality.Semantic.DeepEqual(source, old.Spec.PersistentVolumeSource) {
-		e.Forbidden(field.NewPath("spec", "persistentvolumesource"), fmt.Sprintf("spec.persistentvolumesource is immutable after creation\n%v", diff.Diff(old.Spec.PersistentVolumeSource, source)))
+		e.Forbidden(field.NewPath("spec", "persistentvolumesource"), fmt.Sprintf("spec.persistentvolumesource is immutable after creation\n%v", check.Diff(old.Spec.PersistentVolumeSource, source)))
 	}
 	e.Same(field.NewPath("volumeMode"), pv.Spec.VolumeMode, old.Spec.VolumeMode)
 	if was := old.Spec.NodeAffinity; was != nil && !equality.Semantic.DeepEqual(pv.Spec.NodeAffinity, withStableKeys(was, pv.Spec.NodeAffinity)) {

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/apiserver/pkg/warning"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/podspec"
@@ -26,7 +27,7 @@ func pod() *kinds.Kind {
 		NewList:    func() runtime.Object { return &corev1.PodList{} },
 
 		Default:             defaultPod,
-		PrepareCreate:       func(_ context.Context, p *corev1.Pod) { preparePod(p) },
+		PrepareCreate:       preparePod,
 		Validate:            func(_ context.Context, p *corev1.Pod) field.ErrorList { return podspec.ValidateNew(p) },
 		PrepareUpdate:       preparePodUpdate,
 		ValidateUpdate:      func(_ context.Context, p, old *corev1.Pod) field.ErrorList { return podspec.ValidateUpdate(p, old) },
@@ -40,6 +41,27 @@ func pod() *kinds.Kind {
 		PrepareStatusUpdate: preparePodStatus,
 		ValidateStatusUpdate: func(_ context.Context, p, old *corev1.Pod) field.ErrorList {
 			return podspec.ValidateStatusUpdate(p, old)
+		},
+		StatusWarnings: podStatusWarnings,
+
+		Subresources: map[string]kinds.Part[*corev1.Pod]{
+			"ephemeralcontainers": {
+				PrepareUpdate: prepareEphemeralContainers,
+				ValidateUpdate: func(_ context.Context, p, old *corev1.Pod) field.ErrorList {
+					return podspec.ValidateEphemeralContainers(p, old)
+				},
+			},
+			"resize": {
+				PrepareUpdate:  prepareResize,
+				ValidateUpdate: func(_ context.Context, p, old *corev1.Pod) field.ErrorList { return podspec.ValidateResize(p, old) },
+			},
+		},
+		Owns: map[string][]string{
+			"ephemeralcontainers": {"spec.ephemeralContainers"},
+			"resize": {
+				"spec.containers.*.resources", "spec.containers.*.resizePolicy",
+				"spec.initContainers.*.resources", "spec.initContainers.*.resizePolicy",
+			},
 		},
 
 		Fields: func(p *corev1.Pod) fields.Set {
@@ -115,9 +137,10 @@ func defaultPodStatus(s *corev1.PodStatus) {
 	podspec.DefaultResources(s.Resources)
 }
 
-func preparePod(p *corev1.Pod) {
+func preparePod(ctx context.Context, p *corev1.Pod) {
 	p.Generation = 1
 	p.Status = corev1.PodStatus{Phase: corev1.PodPending}
+	podspec.Drop(&p.Spec, nil, p.Annotations)
 	if len(p.Spec.SchedulingGates) > 0 {
 		p.Status.Conditions = []corev1.PodCondition{{
 			Type: corev1.PodScheduled, Status: corev1.ConditionFalse, LastTransitionTime: metav1.Now(),
@@ -125,6 +148,9 @@ func preparePod(p *corev1.Pod) {
 		}}
 	}
 	selectOwnLabels(&p.Spec, p.Labels)
+	for _, text := range podspec.AppArmorFields(&p.Spec, p.Annotations) {
+		warning.AddWarning(ctx, "", text)
+	}
 	podspec.DefaultPodResources(&p.Spec)
 	p.Status.QOSClass = podspec.QOS(&p.Spec)
 }
@@ -173,10 +199,59 @@ func preparePodUpdate(_ context.Context, p, old *corev1.Pod) {
 	if p.Spec.Resources == nil {
 		p.Spec.Resources = old.Spec.Resources.DeepCopy()
 	}
+	podspec.Drop(&p.Spec, &old.Spec, p.Annotations)
+	countPod(p, old)
+}
+
+// countPod counts the generation of a pod whose specification has changed.
+func countPod(p, old *corev1.Pod) {
 	p.Generation = old.Generation
 	if !equality.Semantic.DeepEqual(p.Spec, old.Spec) {
 		p.Generation++
 	}
+}
+
+func prepareEphemeralContainers(_ context.Context, p, old *corev1.Pod) {
+	added := p.Spec.EphemeralContainers
+	p.Spec, p.Status = *old.Spec.DeepCopy(), old.Status
+	p.Spec.EphemeralContainers = added
+	metav1.ResetObjectMetaForStatus(p, old)
+	podspec.Drop(&p.Spec, &old.Spec, p.Annotations)
+	countPod(p, old)
+}
+
+// prepareResize takes back all changes but those of resources and of how they
+// may be resized. Containers that have come or gone are left for the
+// validation to find.
+func prepareResize(_ context.Context, p, old *corev1.Pod) {
+	if len(p.Spec.Containers) == len(old.Spec.Containers) && len(p.Spec.InitContainers) == len(old.Spec.InitContainers) {
+		now := p.Spec
+		p.Spec, p.Status = *old.Spec.DeepCopy(), old.Status
+		p.Spec.Resources = now.Resources
+		p.Spec.Containers = resized(now.Containers, p.Spec.Containers)
+		p.Spec.InitContainers = resized(now.InitContainers, p.Spec.InitContainers)
+		metav1.ResetObjectMetaForStatus(p, old)
+	}
+	if p.Spec.Resources == nil {
+		p.Spec.Resources = old.Spec.Resources.DeepCopy()
+	}
+	podspec.DefaultPodResources(&p.Spec)
+	podspec.Drop(&p.Spec, &old.Spec, p.Annotations)
+	countPod(p, old)
+}
+
+// resized returns the old containers, which it changes, with the resources of
+// the new ones; or the new ones where they are others.
+func resized(now, old []corev1.Container) []corev1.Container {
+	for i := range now {
+		if now[i].Name != old[i].Name {
+			return now
+		}
+	}
+	for i := range now {
+		old[i].Resources, old[i].ResizePolicy = now[i].Resources, now[i].ResizePolicy
+	}
+	return old
 }
 
 func preparePodStatus(_ context.Context, p, old *corev1.Pod) {
@@ -193,19 +268,40 @@ func preparePodStatus(_ context.Context, p, old *corev1.Pod) {
 	if s.ExtendedResourceClaimStatus == nil {
 		s.ExtendedResourceClaimStatus = was.ExtendedResourceClaimStatus
 	}
+	if s.NodeAllocatableResourceClaimStatuses == nil {
+		s.NodeAllocatableResourceClaimStatuses = was.NodeAllocatableResourceClaimStatuses
+	}
 	if s.ObservedGeneration == 0 {
 		s.ObservedGeneration = was.ObservedGeneration
 	}
+	// Conditions of one type, of which there may be several, are told apart
+	// by their order.
+	left := map[corev1.PodConditionType][]int64{}
+	for _, c := range was.Conditions {
+		left[c.Type] = append(left[c.Type], c.ObservedGeneration)
+	}
 	for i := range s.Conditions {
-		if c := &s.Conditions[i]; c.ObservedGeneration == 0 {
-			for _, before := range was.Conditions {
-				if before.Type == c.Type {
-					c.ObservedGeneration = before.ObservedGeneration
-					break
-				}
-			}
+		c := &s.Conditions[i]
+		before := left[c.Type]
+		if len(before) == 0 {
+			continue
+		}
+		if left[c.Type] = before[1:]; c.ObservedGeneration == 0 {
+			c.ObservedGeneration = before[0]
 		}
 	}
+	podspec.DropStatus(s, was)
+}
+
+func podStatusWarnings(_ context.Context, p, _ *corev1.Pod) (out []string) {
+	at := field.NewPath("status")
+	for i, ip := range p.Status.PodIPs {
+		out = append(out, validation.GetWarningsForIP(at.Child("podIPs").Index(i).Child("ip"), ip.IP)...)
+	}
+	for i, ip := range p.Status.HostIPs {
+		out = append(out, validation.GetWarningsForIP(at.Child("hostIPs").Index(i).Child("ip"), ip.IP)...)
+	}
+	return out
 }
 
 // gracefulPodDelete settles how long a pod may take to end. A pod that no

@@ -22,10 +22,14 @@ func podTemplate() *kinds.Kind {
 		New:        func() *corev1.PodTemplate { return &corev1.PodTemplate{} },
 		NewList:    func() runtime.Object { return &corev1.PodTemplateList{} },
 
-		Default:       func(t *corev1.PodTemplate) { podspec.Default(&t.Template.Spec) },
-		PrepareCreate: func(_ context.Context, t *corev1.PodTemplate) { t.Generation = 1 },
+		Default: func(t *corev1.PodTemplate) { podspec.Default(&t.Template.Spec) },
+		PrepareCreate: func(_ context.Context, t *corev1.PodTemplate) {
+			t.Generation = 1
+			podspec.DropTemplate(&t.Template, nil)
+		},
 		PrepareUpdate: func(_ context.Context, t, old *corev1.PodTemplate) {
 			t.Generation = old.Generation
+			podspec.DropTemplate(&t.Template, &old.Template)
 			if !equality.Semantic.DeepEqual(t.Template, old.Template) {
 				t.Generation++
 			}

@@ -36,10 +36,12 @@ func replicationController() *kinds.Kind {
 		PrepareCreate: func(_ context.Context, rc *corev1.ReplicationController) {
 			rc.Status = corev1.ReplicationControllerStatus{}
 			rc.Generation = 1
+			podspec.DropTemplate(rc.Spec.Template, nil)
 		},
 		PrepareUpdate: func(_ context.Context, rc, old *corev1.ReplicationController) {
 			rc.Status = old.Status
 			rc.Generation = old.Generation
+			podspec.DropTemplate(rc.Spec.Template, old.Spec.Template)
 			if !equality.Semantic.DeepEqual(rc.Spec, old.Spec) {
 				rc.Generation++
 			}

@@ -73,7 +73,7 @@ func QOS(spec *corev1.PodSpec) corev1.PodQOSClass {
 		limited := sum(limits, r.Limits)
 		guaranteed = guaranteed && limited == 2
 	}
-	if spec.Resources != nil {
+	if wholePod(spec.Resources) {
 		count(spec.Resources)
 	} else {
 		for i := range spec.InitContainers {
@@ -95,6 +95,21 @@ func QOS(spec *corev1.PodSpec) corev1.PodQOSClass {
 		return corev1.PodQOSGuaranteed
 	}
 	return corev1.PodQOSBurstable
+}
+
+// wholePod reports whether r says something about a pod as a whole.
+func wholePod(r *corev1.ResourceRequirements) bool {
+	if r == nil {
+		return false
+	}
+	for _, list := range []corev1.ResourceList{r.Requests, r.Limits} {
+		for name := range list {
+			if resourcehelper.IsSupportedPodLevelResource(name) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // sum adds CPU and memory above zero and counts which of them there are.

@@ -8,7 +8,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
-	"k8s.io/apimachinery/pkg/util/diff"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -43,7 +42,7 @@ func ValidateUpdate(pod, old *corev1.Pod) field.ErrorList {
 	}
 	rest := c.withoutAllowed(p, pod, old)
 	if !equality.Semantic.DeepEqual(*rest, old.Spec) {
-		c.Forbidden(p, fmt.Sprintf("pod updates may not change fields other than %s\n%v", updatable, diff.Diff(old.Spec, *rest)))
+		c.Forbidden(p, fmt.Sprintf("pod updates may not change fields other than %s\n%v", updatable, check.Diff(old.Spec, *rest)))
 	}
 	return c.List
 }
@@ -200,14 +199,13 @@ func ValidateEphemeralContainers(pod, old *corev1.Pod) field.ErrorList {
 	if _, mirror := old.Annotations[corev1.MirrorPodAnnotationKey]; mirror {
 		return field.ErrorList{field.Forbidden(field.NewPath(""), "static pods do not support ephemeral containers")}
 	}
-	e := &check.Errors{List: Validate(pod)}
-	p := field.NewPath("spec", "ephemeralContainers")
+	e, p := &check.Errors{List: Validate(pod)}, field.NewPath("spec", "ephemeralContainers")
 	for _, was := range old.Spec.EphemeralContainers {
 		i := slices.IndexFunc(pod.Spec.EphemeralContainers, func(c corev1.EphemeralContainer) bool { return c.Name == was.Name })
 		if i < 0 {
 			e.Forbidden(p, fmt.Sprintf("existing ephemeral containers %q may not be removed\n", was.Name))
 		} else if now := pod.Spec.EphemeralContainers[i]; !equality.Semantic.DeepEqual(was, now) {
-			e.Forbidden(p, fmt.Sprintf("existing ephemeral containers %q may not be changed\n%v", was.Name, diff.Diff(was, now)))
+			e.Forbidden(p, fmt.Sprintf("existing ephemeral containers %q may not be changed\n%v", was.Name, check.Diff(was, now)))
 		}
 	}
 	return e.List
