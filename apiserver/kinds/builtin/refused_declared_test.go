@@ -14,7 +14,6 @@ var declaredRefused = []refusal{
 	{"HorizontalPodAutoscaler", `{"spec":{"maxReplicas":0}}`, "spec.maxReplicas: Required value"},
 	{"HorizontalPodAutoscaler", `{"spec":{"minReplicas":-1,"maxReplicas":-1}}`, "spec.maxReplicas: Invalid value: -1: must be greater than or equal to 1"},
 	{"CronJob", `{"spec":{"schedule":""}}`, "spec.schedule: Required value"},
-	{"Job", `{"spec":{"scheduling":{}}}`, "spec.scheduling: Forbidden"},
 	{"ReplicationController", `{"spec":{"replicas":-1}}`, "spec.replicas: Invalid value: -1: must be greater than or equal to 0"},
 	{"ReplicationController", `{"spec":{"minReadySeconds":-1}}`, "spec.minReadySeconds: Invalid value: -1: must be greater than or equal to 0"},
 	{"EndpointSlice", `{"addressType":""}`, "addressType: Required value"},
@@ -48,7 +47,6 @@ var declaredRefused = []refusal{
 }
 
 var declaredUpdateRefused = []refusal{
-	{"Job", `{"spec":{"scheduling":{}}}`, "spec.scheduling: Forbidden"},
 	{"EndpointSlice", `{"addressType":"IPv6"}`, "addressType: Invalid value: null: field is immutable"},
 	{"EndpointSlice", `{"addressType":"Other"}`, `addressType: Unsupported value: "Other": supported values: "FQDN", "IPv4", "IPv6"`},
 	{"IPAddress", `{"spec":{"parentRef":{"name":"x"}}}`, "spec.parentRef: Invalid value: null: field is immutable"},
