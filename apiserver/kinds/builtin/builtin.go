@@ -22,6 +22,7 @@ import (
 	"github.com/keelson-project/keelson/apiserver/kinds/rbac"
 	"github.com/keelson-project/keelson/apiserver/kinds/scheduling"
 	"github.com/keelson-project/keelson/apiserver/kinds/storage"
+	"github.com/keelson-project/keelson/apiserver/kinds/storagemigration"
 )
 
 // Kinds returns all of them, core/v1 first. Every call makes new ones, so that
@@ -30,6 +31,6 @@ func Kinds() []*kinds.Kind {
 	return slices.Concat(
 		core.Kinds(), apps.Kinds(), batch.Kinds(), autoscaling.Kinds(), policy.Kinds(), discovery.Kinds(), coordination.Kinds(),
 		networking.Kinds(), rbac.Kinds(), storage.Kinds(), scheduling.Kinds(), node.Kinds(), certificates.Kinds(),
-		admissionregistration.Kinds(), flowcontrol.Kinds(), apiextensions.Kinds(), apiregistration.Kinds(),
+		admissionregistration.Kinds(), flowcontrol.Kinds(), storagemigration.Kinds(), apiextensions.Kinds(), apiregistration.Kinds(),
 	)
 }

@@ -74,6 +74,7 @@ var minimal = map[string]string{
 		`"reinvocationPolicy":"Never","mutations":[{"patchType":"JSONPatch","jsonPatch":{"expression":"[JSONPatch{op: 'remove', path: '/a'}]"}}]}}`,
 	"MutatingAdmissionPolicyBinding": `{"spec":{"policyName":"p"}}`,
 	"CustomResourceDefinition":       `{"metadata":{"name":"things.example.com"},"spec":{"group":"example.com","scope":"Cluster","names":{"plural":"things","kind":"Thing"},"versions":[{"name":"v1","served":true,"storage":true,"schema":{"openAPIV3Schema":{"type":"object"}}}]}}`,
+	"StorageVersionMigration":        `{"spec":{"resource":{"resource":"pods"}}}`,
 	"FlowSchema":                     `{"spec":{"priorityLevelConfiguration":{"name":"l"}}}`,
 	"PriorityLevelConfiguration":     `{"spec":{"type":"Limited","limited":{"limitResponse":{"type":"Reject"}}}}`,
 }

@@ -48,7 +48,8 @@ func ipAddress() *kinds.Kind {
 				}
 				parent = strings.Join(append(parts, p.Name), "/")
 			}
-			return []any{ip.Name, parent}
+			// Kubernetes shows the age too, in a column that it does not name.
+			return []any{ip.Name, parent, column.Since(ip.CreationTimestamp)}
 		},
 	}.Kind()
 }
