@@ -68,7 +68,11 @@ func (r *Resource) mutate(ctx context.Context, a *admission.Attributes, obj kind
 	if err := r.registry.admission.Admit(ctx, a); err != nil {
 		return r.forbidden(err, a.Name)
 	}
-	if err := managedfields.ValidateManagedFields(obj.GetManagedFields()); err != nil {
+	after := obj.GetManagedFields()
+	if len(after) == len(before) && (len(after) == 0 || &after[0] == &before[0]) {
+		return nil // nobody has set them
+	}
+	if err := managedfields.ValidateManagedFields(after); err != nil {
 		obj.SetManagedFields(before)
 		warning.AddWarning(ctx, "", fmt.Sprintf(".metadata.managedFields was in an invalid state after admission; this could be caused by an outdated mutating admission controller; please fix your requests: %v", err))
 	}
