@@ -22,7 +22,7 @@ up: build
 	bin/allinone $(ARGS)
 
 build:
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w $(VERSION)' -o bin/ ./examples/allinone ./kubelet/containerd/shim/keelson-shim
+	CGO_ENABLED=0 $(GO) build -ldflags='-s -w $(VERSION)' -o bin/ ./examples/allinone ./kubelet/containerd/shim/keelson-shim
 
 test: build
 	@hack/packages gcc libc6-dev runc nftables iproute2 iptables conntrack apache2-bin busybox-static
