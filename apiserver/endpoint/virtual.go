@@ -243,16 +243,17 @@ func (h *Handler) admit(ctx context.Context, r *request, v *registry.Virtual, op
 	}
 	a.User, _ = genericrequest.UserFrom(ctx)
 	if err := h.Admission.Admit(ctx, a); err != nil {
-		return h.refused(err, r)
+		return refused(err, a)
 	}
-	return h.refused(h.Admission.Validate(ctx, a), r)
+	return refused(h.Admission.Validate(ctx, a), a)
 }
 
-func (h *Handler) refused(err error, r *request) error {
+// refused makes an error of admission into a status.
+func refused(err error, a *admission.Attributes) error {
 	if err == nil || apierrors.ReasonForError(err) != metav1.StatusReasonUnknown {
 		return err
 	}
-	return apierrors.NewForbidden(r.gvr.GroupResource(), r.info.Name, err)
+	return admission.Forbidden(a, err)
 }
 
 func (h *Handler) connect(w http.ResponseWriter, r *request, c registry.Connecter, v *registry.Virtual) error {

@@ -129,9 +129,9 @@ func (r *Resource) admitDelete(ctx context.Context, it *cache.Item, w *Write) er
 	}
 	a := r.attributes(ctx, w, admission.Delete, nil, shown.Object)
 	if err := r.registry.admission.Admit(ctx, a); err != nil {
-		return r.forbidden(err, w.Name)
+		return refused(err, a)
 	}
-	return r.forbidden(r.registry.admission.Validate(ctx, a), w.Name)
+	return refused(r.registry.admission.Validate(ctx, a), a)
 }
 
 // remove takes an object out of the store.

@@ -8,6 +8,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/keelson-project/keelson/apiserver/admission"
 	"github.com/keelson-project/keelson/apiserver/cache"
 	"github.com/keelson-project/keelson/store"
 )
@@ -47,13 +48,13 @@ func tooLarge(wanted, current int64) error {
 	return err
 }
 
-// forbidden makes an error of admission into a status.
-func (r *Resource) forbidden(err error, name string) error {
+// refused makes an error of admission into a status.
+func refused(err error, a *admission.Attributes) error {
 	var status apierrors.APIStatus
 	if err == nil || errors.As(err, &status) {
 		return err
 	}
-	return apierrors.NewForbidden(r.GroupResource(), name, err)
+	return admission.Forbidden(a, err)
 }
 
 // errRace says that the state a write was tried on is no longer the newest;

@@ -45,9 +45,6 @@ func (r *Resource) attributes(ctx context.Context, w *Write, op admission.Operat
 	}
 	if obj != nil {
 		a.Object = obj
-		if a.Name == "" {
-			a.Name = obj.GetName()
-		}
 	}
 	if old != nil {
 		a.OldObject = old
@@ -66,7 +63,7 @@ func (r *Resource) mutate(ctx context.Context, a *admission.Attributes, obj kind
 	}
 	before := obj.GetManagedFields()
 	if err := r.registry.admission.Admit(ctx, a); err != nil {
-		return r.forbidden(err, a.Name)
+		return refused(err, a)
 	}
 	after := obj.GetManagedFields()
 	if len(after) == len(before) && (len(after) == 0 || &after[0] == &before[0]) {
@@ -100,7 +97,7 @@ func (r *Resource) approve(ctx context.Context, w *Write, op admission.Operation
 		}
 	}
 	a := r.attributes(ctx, w, op, shown, was)
-	return r.forbidden(r.registry.admission.Validate(ctx, a), a.Name)
+	return refused(r.registry.admission.Validate(ctx, a), a)
 }
 
 // dedupOwners drops repeated owner references, as a courtesy to controllers.

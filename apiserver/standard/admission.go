@@ -26,6 +26,7 @@ import (
 	"github.com/keelson-project/keelson/apiserver/admission/nodefeatures"
 	"github.com/keelson-project/keelson/apiserver/admission/nodetaint"
 	"github.com/keelson-project/keelson/apiserver/admission/podresize"
+	"github.com/keelson-project/keelson/apiserver/admission/podsecurity"
 	"github.com/keelson-project/keelson/apiserver/admission/priority"
 	"github.com/keelson-project/keelson/apiserver/admission/runtimeclass"
 	"github.com/keelson-project/keelson/apiserver/admission/serviceaccount"
@@ -49,6 +50,9 @@ type Admission struct {
 	// [admission.Validate]. They come after the built-in ones, but before
 	// webhooks, policies and quota, which see what is left.
 	Steps []admission.Plugin
+	// PodSecurity says what pods are held to beside the labels of their
+	// namespaces, and who is exempt; by default nothing and nobody.
+	PodSecurity podsecurity.Standards
 }
 
 // chain are the steps in kube-apiserver's order: what stands at the end of it
@@ -63,6 +67,11 @@ func (c *Admission) chain(r *registry.Registry, may authorizer.Authorizer) (admi
 	storageClasses := registry.ObjectsOf[*storagev1.StorageClass](r, storagev1.SchemeGroupVersion.WithResource("storageclasses"))
 	ingressClasses := registry.ObjectsOf[*networkingv1.IngressClass](r, networkingv1.SchemeGroupVersion.WithResource("ingressclasses"))
 	runtimes := registry.ObjectsOf[*nodev1.RuntimeClass](r, nodev1.SchemeGroupVersion.WithResource("runtimeclasses"))
+	pods := registry.ObjectsOf[*corev1.Pod](r, core.WithResource("pods"))
+	security, err := podsecurity.New(podsecurity.Config{Namespace: clusterWide(namespaces.GetLive), Pods: pods.All, Standards: c.PodSecurity})
+	if err != nil {
+		return nil, err
+	}
 	features, err := nodefeatures.New(apiserver.KubernetesVersion, nodes)
 	if err != nil {
 		return nil, err
@@ -77,6 +86,7 @@ func (c *Admission) chain(r *registry.Registry, may authorizer.Authorizer) (admi
 			return accounts.GetLive(ctx, namespace, name)
 		}},
 		nodetaint.Plugin{},
+		security,
 		priority.Plugin{Class: clusterWide(priorities.Get), Default: registry.Derive(priorities, priority.Default)},
 		defaulttoleration.Plugin{},
 		storageclass.Plugin{Default: registry.Derive(storageClasses, storageclass.Default)},
