@@ -68,10 +68,6 @@ func (c *Catalog) Serve(w http.ResponseWriter, r *http.Request, enc *codec.Codec
 	if err != nil {
 		return true, err
 	}
-	if out.Media == codec.Protobuf && obj.GetObjectKind().GroupVersionKind().Version == "" {
-		obj = obj.DeepCopyObject()
-		obj.GetObjectKind().SetGroupVersionKind(schema.GroupVersionKind{Version: "v1", Kind: obj.GetObjectKind().GroupVersionKind().Kind})
-	}
 	write(w, enc, obj, out, out.Media.String())
 	return true, nil
 }

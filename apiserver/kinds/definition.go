@@ -78,6 +78,8 @@ type Definition[T Object] struct {
 	Fields           func(obj T) fields.Set
 	FieldNames       []string
 	NoNamespaceField bool
+	FieldAliases     map[string]string
+	UnknownField     func(name string) string
 
 	Columns    []metav1.TableColumnDefinition
 	Cells      func(obj T) []any
@@ -111,6 +113,7 @@ func (d Definition[T]) Kind() *Kind {
 		Resets: d.Resets, Owns: d.Owns,
 		TTL: get(d.TTL), MarkDeleted: one(d.MarkDeleted), ReturnDeleted: d.ReturnDeleted, DefaultPropagation: d.DefaultPropagation,
 		Fields: get(d.Fields), FieldNames: d.FieldNames, NoNamespaceField: d.NoNamespaceField,
+		FieldAliases: d.FieldAliases, UnknownField: d.UnknownField,
 		Columns: d.Columns, Cells: get(d.Cells), Conditions: get(d.Conditions),
 	}
 	if k.StorageKey == "" {

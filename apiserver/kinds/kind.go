@@ -153,6 +153,11 @@ type Kind struct {
 	Fields           func(obj Object) fields.Set
 	FieldNames       []string
 	NoNamespaceField bool
+	// FieldAliases are further names of fields, and which they mean.
+	FieldAliases map[string]string
+	// UnknownField words the refusal of a selector's field; nil is the usual
+	// text.
+	UnknownField func(name string) string
 
 	// Columns and Cells make a Table: one cell for each column. Without them
 	// the columns are Name and Created At. Conditions, if set, are those of
@@ -213,6 +218,9 @@ type View struct {
 	// Rules, if set, are asked instead of the kind's when this version is
 	// written.
 	Rules Rules
+	// FieldNames, if set, are the fields that selectors of this version may
+	// name, and which of the kind's they mean.
+	FieldNames map[string]string
 	// ToStored and FromStored convert between this version and the kind's own.
 	// They may share memory with their argument and do not change it.
 	ToStored, FromStored func(obj Object) (Object, error)

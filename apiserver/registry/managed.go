@@ -96,7 +96,8 @@ func (r *Resource) track(live, obj kinds.Object, w *Write) kinds.Object {
 		r.registry.log.Error("managed fields are not tracked", "kind", r.GVK, "err", err)
 		return obj
 	}
-	if live == nil {
+	isNew := live == nil
+	if isNew {
 		live = r.New()
 	} else if unchanged(live, obj) {
 		obj.SetManagedFields(live.GetManagedFields())
@@ -105,7 +106,7 @@ func (r *Resource) track(live, obj kinds.Object, w *Write) kinds.Object {
 	before, after := r.tagged(live), r.tagged(obj)
 	if tagging(obj) == 0 {
 		before, after = clone(before), clone(after)
-		r.leaveOut(before, after, w.Subresource)
+		r.leaveOut(before, after, w.Subresource, isNew)
 	}
 	out, err := m.Update(before, after, w.Manager)
 	if err != nil { // such as repeated keys in a list: keep what is known
@@ -119,7 +120,7 @@ func (r *Resource) track(live, obj kinds.Object, w *Write) kinds.Object {
 
 // leaveOut empties what need not be compared: fields that writers cannot own,
 // and a spec that has not changed. The objects are shallow copies.
-func (r *Resource) leaveOut(before, after kinds.Object, subresource string) {
+func (r *Resource) leaveOut(before, after kinds.Object, subresource string, isNew bool) {
 	if r.Kind.Status == nil || (subresource != "" && subresource != "status") {
 		return
 	}
@@ -135,6 +136,9 @@ func (r *Resource) leaveOut(before, after kinds.Object, subresource string) {
 		return
 	}
 	empty("Status")
+	if isNew { // even an empty list in it counts
+		return
+	}
 	if f := a.FieldByName("Spec"); f.IsValid() && apiequality.Semantic.DeepEqual(f.Interface(), b.FieldByName("Spec").Interface()) {
 		empty("Spec")
 	}

@@ -28,18 +28,22 @@ func (r *Resource) Select(namespace string, l labels.Selector, f fields.Selector
 	if f == nil || f.Empty() {
 		return s, nil
 	}
+	f, err := f.Transform(func(name, value string) (string, string, error) {
+		meant, ok := r.fieldOf(name)
+		if !ok {
+			return "", "", apierrors.NewBadRequest(r.unknownField(name))
+		}
+		return meant, value, nil
+	})
+	if err != nil {
+		return nil, err
+	}
 	exact, named := true, 0
 	for _, req := range f.Requirements() {
-		if !r.selectableField(req.Field) {
-			if len(r.Kind.FieldNames) == 0 {
-				return nil, apierrors.NewBadRequest(fmt.Sprintf("%q is not a known field selector: only \"metadata.name\", \"metadata.namespace\"", req.Field))
-			}
-			return nil, apierrors.NewBadRequest("field label not supported: " + req.Field)
-		}
 		switch {
 		case req.Field == "metadata.name":
 			named++
-		case req.Field != "metadata.namespace":
+		case req.Field != "metadata.namespace" || !r.Kind.Namespaced:
 			exact = false
 		}
 	}
@@ -64,14 +68,34 @@ func (r *Resource) Select(namespace string, l labels.Selector, f fields.Selector
 	return s, nil
 }
 
-func (r *Resource) selectableField(name string) bool {
+// fieldOf is the field that a selector means by a name.
+func (r *Resource) fieldOf(name string) (field string, ok bool) {
+	k := r.Kind
 	switch name {
 	case "metadata.name":
-		return true
+		return name, true
 	case "metadata.namespace":
-		return !r.Kind.NoNamespaceField && (r.Kind.Namespaced || len(r.Kind.FieldNames) == 0)
+		return name, !k.NoNamespaceField && (k.Namespaced || len(k.FieldNames) == 0 && !r.IsUnstructured())
 	}
-	return slices.Contains(r.Kind.FieldNames, name)
+	if r.view != nil && r.view.FieldNames != nil {
+		field, ok = r.view.FieldNames[name]
+		return field, ok
+	}
+	if field, ok = k.FieldAliases[name]; ok {
+		return field, true
+	}
+	return name, slices.Contains(k.FieldNames, name)
+}
+
+// unknownField words the refusal of a selector that names such a field.
+func (r *Resource) unknownField(name string) string {
+	switch {
+	case r.Kind.UnknownField != nil:
+		return r.Kind.UnknownField(name)
+	case len(r.Kind.FieldNames) == 0 && !r.IsUnstructured():
+		return fmt.Sprintf("%q is not a known field selector: only \"metadata.name\", \"metadata.namespace\"", name)
+	}
+	return "field label not supported: " + name
 }
 
 // Everything reports whether nothing but the namespace is selected by.

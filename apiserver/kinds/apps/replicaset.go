@@ -2,12 +2,10 @@ package apps
 
 import (
 	"context"
-	"strconv"
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
-	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -54,11 +52,6 @@ func replicaSet() *kinds.Kind {
 			scale.Status.Selector = scaleSelector(rs.Spec.Selector)
 		},
 		SetScale: func(rs *appsv1.ReplicaSet, replicas int32) { rs.Spec.Replicas = &replicas },
-
-		Fields: func(rs *appsv1.ReplicaSet) fields.Set {
-			return fields.Set{"status.replicas": strconv.Itoa(int(rs.Status.Replicas))}
-		},
-		FieldNames: []string{"status.replicas"},
 
 		Validate: func(_ context.Context, o *appsv1.ReplicaSet) field.ErrorList { return validateReplicaSet(o) },
 		ValidateUpdate: func(_ context.Context, o, old *appsv1.ReplicaSet) field.ErrorList {

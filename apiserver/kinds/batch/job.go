@@ -58,7 +58,8 @@ func job() *kinds.Kind {
 		Fields: func(j *batchv1.Job) fields.Set {
 			return fields.Set{"status.successful": strconv.Itoa(int(j.Status.Succeeded))}
 		},
-		FieldNames: []string{"status.successful"},
+		FieldNames:   []string{"status.successful"},
+		UnknownField: func(name string) string { return fmt.Sprintf("field label %q not supported for Job", name) },
 
 		Rules:                declared.Validate_Job,
 		RuleOptions:          func(_, _ *batchv1.Job) map[string]bool { return withoutWorkloads() },

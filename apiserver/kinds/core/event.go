@@ -33,6 +33,12 @@ func event() *kinds.Kind {
 		NewList: func() runtime.Object { return &corev1.EventList{} },
 		Views: []kinds.View{{
 			GroupVersionKind: eventsv1.SchemeGroupVersion.WithKind("Event"), Names: names,
+			FieldNames: map[string]string{
+				"reason": "reason", "type": "type", "reportingController": "reportingComponent",
+				"regarding.kind": "involvedObject.kind", "regarding.namespace": "involvedObject.namespace", "regarding.name": "involvedObject.name",
+				"regarding.uid": "involvedObject.uid", "regarding.apiVersion": "involvedObject.apiVersion",
+				"regarding.resourceVersion": "involvedObject.resourceVersion", "regarding.fieldPath": "involvedObject.fieldPath",
+			},
 			New:     func() kinds.Object { return &eventsv1.Event{} },
 			NewList: func() runtime.Object { return &eventsv1.EventList{} },
 			ToStored: func(obj kinds.Object) (kinds.Object, error) {

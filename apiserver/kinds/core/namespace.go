@@ -58,9 +58,9 @@ func namespace() *kinds.Kind {
 		},
 
 		Fields: func(ns *corev1.Namespace) fields.Set {
-			return fields.Set{"status.phase": string(ns.Status.Phase), "name": ns.Name}
+			return fields.Set{"status.phase": string(ns.Status.Phase)}
 		},
-		FieldNames: []string{"status.phase", "name"},
+		FieldNames: []string{"status.phase"},
 
 		Validate:             func(_ context.Context, o *corev1.Namespace) field.ErrorList { return validateNamespace(o) },
 		ValidateUpdate:       func(_ context.Context, o, _ *corev1.Namespace) field.ErrorList { return validateNamespace(o) },

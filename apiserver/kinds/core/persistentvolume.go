@@ -7,7 +7,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -44,9 +43,6 @@ func persistentVolume() *kinds.Kind {
 				*at = ref(metav1.Now())
 			}
 		},
-
-		Fields:     func(pv *corev1.PersistentVolume) fields.Set { return fields.Set{"name": pv.Name} },
-		FieldNames: []string{"name"},
 
 		Validate: func(_ context.Context, o *corev1.PersistentVolume) field.ErrorList {
 			return validatePersistentVolume(o)

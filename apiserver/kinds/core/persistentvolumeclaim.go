@@ -5,7 +5,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -37,9 +36,6 @@ func persistentVolumeClaim() *kinds.Kind {
 
 		HasStatus:           true,
 		PrepareStatusUpdate: func(_ context.Context, pvc, old *corev1.PersistentVolumeClaim) { pvc.Spec = old.Spec },
-
-		Fields:     func(pvc *corev1.PersistentVolumeClaim) fields.Set { return fields.Set{"name": pvc.Name} },
-		FieldNames: []string{"name"},
 
 		Validate: func(_ context.Context, o *corev1.PersistentVolumeClaim) field.ErrorList { return validateClaim(o) },
 		ValidateUpdate: func(_ context.Context, o, old *corev1.PersistentVolumeClaim) field.ErrorList {

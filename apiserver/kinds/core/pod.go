@@ -81,6 +81,8 @@ func pod() *kinds.Kind {
 			"status.phase", "status.podIP", "status.podIPs", "status.nominatedNodeName",
 		},
 
+		FieldAliases: map[string]string{"spec.host": "spec.nodeName"}, // of old clients
+
 		Columns:    podColumns(),
 		Cells:      podCells,
 		Conditions: podRowConditions,
