@@ -186,10 +186,7 @@ func stored(r *registry.Resource) []discovery.Resource {
 	}
 	main := entry(gv, r.GVK, r.Resource, r.Namespaced(), verbs...)
 	main.SingularName, main.ShortNames, main.Categories = r.Singular, r.ShortNames, r.Categories
-	main.Storage = r.Kind.GroupVersionKind
-	if !r.Kind.StoredAs.Empty() {
-		main.Storage = r.Kind.StoredAs
-	}
+	main.Storage = r.StoredAs()
 	out := []discovery.Resource{main}
 	if r.Kind.Status != nil {
 		out = append(out, entry(gv, r.GVK, r.Resource+"/status", r.Namespaced(), "get", "patch", "update"))

@@ -92,6 +92,36 @@ func (c *Cache) Add(ctx context.Context, s *Source) (*Resource, error) {
 	return r, err
 }
 
+// Replace keeps a resource in the place of another one with the same storage
+// key, whose watchers get [ErrRemoved]. Whoever reads the old one finds the
+// state at this moment.
+func (c *Cache) Replace(ctx context.Context, old *Resource, s *Source) (*Resource, error) {
+	if s.StorageKey != old.source.StorageKey {
+		return nil, fmt.Errorf("storage key %q instead of %q", s.StorageKey, old.source.StorageKey)
+	}
+	r := newResource(c, s)
+	c.mu.Lock()
+	if !c.running {
+		defer c.mu.Unlock()
+		c.register(r)
+		old.end(ErrRemoved)
+		return r, nil
+	}
+	c.mu.Unlock()
+	var err error
+	if cmdErr := c.do(ctx, func() {
+		if err = c.fill(ctx, r); err == nil {
+			c.mu.Lock()
+			c.register(r)
+			c.mu.Unlock()
+			old.end(ErrRemoved)
+		}
+	}); cmdErr != nil {
+		return nil, cmdErr
+	}
+	return r, err
+}
+
 // Remove ends a resource: its watchers get [ErrRemoved].
 func (c *Cache) Remove(ctx context.Context, r *Resource) error {
 	remove := func() {

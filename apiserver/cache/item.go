@@ -224,7 +224,8 @@ func (w *Write) resolve(revision int64) *Item {
 
 // written returns the item of an announced write that the feed has come to,
 // or nil.
-func (c *Cache) written(key string, value []byte, revision int64) *Item {
+func (r *Resource) written(key string, value []byte, revision int64) *Item {
+	c := r.cache
 	c.pendingMu.Lock()
 	var found *Write
 	for _, w := range c.pending[key] {
@@ -235,7 +236,7 @@ func (c *Cache) written(key string, value []byte, revision int64) *Item {
 		}
 	}
 	c.pendingMu.Unlock()
-	if found == nil {
+	if found == nil || found.resource != r { // announced before r took the place of another
 		return nil
 	}
 	if it := found.resolve(revision); it.Revision == revision {

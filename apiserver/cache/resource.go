@@ -169,7 +169,7 @@ func (r *Resource) end(err error) {
 // decode makes an item of an entry; nil, with a word in the log, if its value
 // is of no use.
 func (r *Resource) decode(key string, e *store.Entry) *Item {
-	if it := r.cache.written(e.Key, e.Value, e.ModRevision); it != nil {
+	if it := r.written(e.Key, e.Value, e.ModRevision); it != nil {
 		return it
 	}
 	obj, err := r.source.Decode(e.Value)

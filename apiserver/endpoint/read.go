@@ -218,7 +218,7 @@ func (t *tabler) table(meta *metav1.ListMeta, items []*cache.Item) ([]byte, erro
 }
 
 func (t *tabler) row(it *cache.Item) error {
-	obj, err := t.res.ToStored(it.Object)
+	obj, err := t.res.ToJudged(it.Object)
 	if err != nil {
 		return err
 	}

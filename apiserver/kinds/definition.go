@@ -168,8 +168,8 @@ func (d Definition[T]) Kind() *Kind {
 	}
 	if d.GetScale != nil {
 		k.Scale = &Scale{
-			Get: func(obj Object, scale *autoscalingv1.Scale) { d.GetScale(obj.(T), scale) },
-			Set: func(obj Object, replicas int32) { d.SetScale(obj.(T), replicas) },
+			Get: func(obj Object, scale *autoscalingv1.Scale) error { d.GetScale(obj.(T), scale); return nil },
+			Set: func(obj Object, replicas int32) error { d.SetScale(obj.(T), replicas); return nil },
 		}
 	}
 	return k

@@ -2,6 +2,7 @@ package kinds
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
@@ -73,6 +74,11 @@ type Kind struct {
 	// They are no metadata: answers of that alone leave them out.
 	Carriers []string
 
+	// Receive, if set, brings an object that a client has sent into its shape,
+	// before Default, and returns the paths of fields that it knows nothing
+	// of and has dropped.
+	Receive func(obj Object) (unknown []string, err error)
+
 	// PrepareCreate removes what a creator may not set and sets what the
 	// server decides; after defaulting and before admission and validation.
 	PrepareCreate func(ctx context.Context, obj Object)
@@ -135,6 +141,8 @@ type Kind struct {
 	Status *Status
 	// Scale, if set, serves /scale.
 	Scale *Scale
+	// Verbs, if set, are those that discovery lists, instead of all.
+	Verbs func() []string
 	// Subresources are further parts of the object with writers of their
 	// own, by name, such as "finalize"; they are served like /status.
 	Subresources map[string]*Status
@@ -199,12 +207,19 @@ type Status struct {
 	Warnings func(ctx context.Context, obj, old Object) []string
 }
 
+// ErrNoReplicas says that an object names no number of replicas.
+var ErrNoReplicas = errors.New("does not exist")
+
 // Scale maps an object to the scale subresource.
 type Scale struct {
 	// Get fills spec and status of the scale; metadata is the registry's work.
-	Get func(obj Object, scale *autoscalingv1.Scale)
+	// An error that is [ErrNoReplicas] leaves out only that number.
+	Get func(obj Object, scale *autoscalingv1.Scale) error
 	// Set changes the object's number of replicas.
-	Set func(obj Object, replicas int32)
+	Set func(obj Object, replicas int32) error
+	// Path are the fields that lead to the number of replicas; default
+	// spec, replicas.
+	Path []string
 }
 
 // View is another group or version under which a kind's objects are served.
@@ -221,6 +236,10 @@ type View struct {
 	// FieldNames, if set, are the fields that selectors of this version may
 	// name, and which of the kind's they mean.
 	FieldNames map[string]string
+	// Own, if set, is asked instead of the kind itself about everything but
+	// how objects are stored: names, rules, columns, subresources. Its
+	// functions take objects as this version shows them.
+	Own *Kind
 	// ToStored and FromStored convert between this version and the kind's own.
 	// They may share memory with their argument and do not change it.
 	ToStored, FromStored func(obj Object) (Object, error)

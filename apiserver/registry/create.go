@@ -85,11 +85,13 @@ func generateName(base string) string {
 func (r *Resource) insert(ctx context.Context, shown kinds.Object, w *Write) (*cache.Item, error) {
 	shown.SetCreationTimestamp(metav1.Now().Rfc3339Copy())
 	shown.SetUID(uuid.NewUUID())
-	obj, err := r.ToStored(shown)
-	if err != nil {
-		return nil, apierrors.NewBadRequest(err.Error())
+	obj, k := shown, r.Kind
+	var err error
+	if !r.own() {
+		if obj, err = r.toStored(shown); err != nil {
+			return nil, err
+		}
 	}
-	k := r.Kind
 	if err := r.prepareCreate(ctx, obj); err != nil {
 		return nil, err
 	}
@@ -108,7 +110,13 @@ func (r *Resource) insert(ctx context.Context, shown kinds.Object, w *Write) (*c
 			done = func(kinds.Stored) {}
 		}
 	}
-	it, err := r.storeNew(ctx, key, obj, w.DryRun)
+	var it *cache.Item
+	if r.own() {
+		obj, err = r.toStored(obj)
+	}
+	if err == nil {
+		it, err = r.storeNew(ctx, key, obj, w.DryRun)
+	}
 	done(kinds.Stored(err == nil && !bool(w.DryRun)))
 	return it, err
 }

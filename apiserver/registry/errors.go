@@ -10,6 +10,7 @@ import (
 
 	"github.com/keelson-project/keelson/apiserver/admission"
 	"github.com/keelson-project/keelson/apiserver/cache"
+	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/store"
 )
 
@@ -37,6 +38,16 @@ func (r *Resource) apiError(err error, name string) error {
 		return apierrors.NewServiceUnavailable("the server is shutting down")
 	}
 	return apierrors.NewInternalError(err)
+}
+
+// toStored is ToStored with an error that can be answered.
+func (r *Resource) toStored(obj kinds.Object) (kinds.Object, error) {
+	stored, err := r.ToStored(obj)
+	var status apierrors.APIStatus
+	if err != nil && !errors.As(err, &status) {
+		err = apierrors.NewBadRequest(err.Error())
+	}
+	return stored, err
 }
 
 // tooLarge says that a revision asked for has not happened.

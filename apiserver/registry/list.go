@@ -70,7 +70,7 @@ func (r *Resource) list(ctx context.Context, namespace string, sel *Selector, op
 	}
 	for i, it := range items {
 		if items[i], err = r.show(it); err != nil {
-			return nil, apierrors.NewInternalError(err)
+			return nil, r.apiError(err, "")
 		}
 	}
 	out.Items = items

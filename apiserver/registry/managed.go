@@ -324,7 +324,7 @@ func (c converter) version(gv schema.GroupVersion) *Resource {
 		return c.r
 	}
 	for _, res := range c.r.registry.Resources() {
-		if res.Kind == c.r.Kind && res.GVK.GroupVersion() == gv {
+		if res.base == c.r.base && res.GVK.GroupVersion() == gv {
 			return res
 		}
 	}

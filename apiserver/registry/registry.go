@@ -32,8 +32,9 @@ type Registry struct {
 
 	generation atomic.Int64
 
-	mu        sync.Mutex // guards writes of resources, and changed
+	mu        sync.Mutex // guards stored, changed and writes of resources
 	changed   chan struct{}
+	stored    map[*kinds.Kind]*Resource
 	resources atomic.Pointer[map[schema.GroupVersionResource]*Resource]
 }
 
@@ -56,7 +57,7 @@ func New(cfg Config) *Registry {
 	}
 	r := &Registry{
 		store: cfg.Store, codec: cfg.Codec, converter: cfg.TypeConverter, log: log,
-		cache: cache.New(cfg.Store, Prefix, log), changed: make(chan struct{}),
+		cache: cache.New(cfg.Store, Prefix, log), changed: make(chan struct{}), stored: map[*kinds.Kind]*Resource{},
 	}
 	r.resources.Store(&map[schema.GroupVersionResource]*Resource{})
 	return r
@@ -75,35 +76,54 @@ func (r *Registry) Cache() *cache.Cache { return r.cache }
 func (r *Registry) Add(ctx context.Context, k *kinds.Kind) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	old := *r.resources.Load()
-	all := r.versions(k)
-	if k.StoredOnly && len(all) == 1 {
-		return fmt.Errorf("%s is stored only and has no view to be served as", k.GroupVersionKind)
+	return r.put(ctx, nil, k)
+}
+
+// Replace serves a kind instead of another one that has the same objects, such
+// as an older form of it: there is no moment at which neither is served.
+// Watches of the old one end. If it fails the old one is served on.
+func (r *Registry) Replace(ctx context.Context, old, k *kinds.Kind) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.put(ctx, old, k)
+}
+
+// put serves k, and no longer old, if that is set. The caller holds mu.
+func (r *Registry) put(ctx context.Context, old, k *kinds.Kind) error {
+	next := map[schema.GroupVersionResource]*Resource{}
+	for gvr, res := range *r.resources.Load() {
+		if old == nil || res.base != old {
+			next[gvr] = res
+		}
 	}
+	all := r.versions(k)
 	for _, v := range all {
-		if old[v.GVR] != nil {
+		if next[v.GVR] != nil {
 			return fmt.Errorf("resource %s is served already", v.GVR)
 		}
 	}
 	source := all[0].source(k)
-	cached, err := r.cache.Add(ctx, source)
+	var cached *cache.Resource
+	var err error
+	if before := r.stored[old]; before != nil {
+		cached, err = r.cache.Replace(ctx, before.cached, source)
+	} else {
+		cached, err = r.cache.Add(ctx, source)
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", k.GroupVersionKind, err)
 	}
-	next := make(map[schema.GroupVersionResource]*Resource, len(old)+len(all))
-	for gvr, res := range old {
-		next[gvr] = res
-	}
 	for i, v := range all {
-		if i == 0 && k.StoredOnly {
-			continue
-		}
 		v.cached, v.hub, v.stored = cached, source, all[0].Type
 		if i > 0 {
 			v.shown = source.Views[i-1]
 		}
-		next[v.GVR] = v
+		if i > 0 || !k.StoredOnly {
+			next[v.GVR] = v
+		}
 	}
+	delete(r.stored, old)
+	r.stored[k] = all[0]
 	r.publish(next)
 	return nil
 }
@@ -113,19 +133,18 @@ func (r *Registry) Remove(ctx context.Context, k *kinds.Kind) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	next := map[schema.GroupVersionResource]*Resource{}
-	var cached *cache.Resource
 	for gvr, res := range *r.resources.Load() {
-		if res.Kind == k {
-			cached = res.cached
-		} else {
+		if res.base != k {
 			next[gvr] = res
 		}
 	}
+	stored := r.stored[k]
+	delete(r.stored, k)
 	r.publish(next)
-	if cached == nil {
+	if stored == nil {
 		return nil
 	}
-	return r.cache.Remove(ctx, cached)
+	return r.cache.Remove(ctx, stored.cached)
 }
 
 // publish makes a set of resources the one that is served; the caller holds mu.
@@ -136,14 +155,29 @@ func (r *Registry) publish(next map[schema.GroupVersionResource]*Resource) {
 	r.changed = make(chan struct{})
 }
 
-// Changed is closed when a kind is next added or removed.
+// Changed is closed when a kind is next added or removed, or with Touch.
 func (r *Registry) Changed() <-chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.changed
 }
 
-// Generation changes whenever a kind is added or removed.
+// Touch says that what discovery tells of some kind is other than before.
+func (r *Registry) Touch() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.publish(*r.resources.Load())
+}
+
+// Stored is the kind's own version, whether it is served or not; nil if the
+// kind has not been added.
+func (r *Registry) Stored(k *kinds.Kind) *Resource {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.stored[k]
+}
+
+// Generation changes whenever a kind is added or removed, or with Touch.
 func (r *Registry) Generation() int64 { return r.generation.Load() }
 
 // Resource returns the resource with a name in a group and version; nil if
@@ -168,12 +202,15 @@ type Resource struct {
 	// GVR and GVK are the names in the group and version shown.
 	GVR schema.GroupVersionResource
 	GVK schema.GroupVersionKind
-	// Kind is what the objects are stored as. Shared; do not change.
+	// Kind says what is particular to the objects: the kind that they are
+	// stored as, or what the version shown has of its own. Shared; do not
+	// change.
 	Kind *kinds.Kind
 	// Type and ListType write down answers.
 	Type, ListType *codec.Type
 
 	registry *Registry
+	base     *kinds.Kind // what the objects are stored as
 	tag      codec.Tagging
 	view     *kinds.View // nil for the kind itself
 	index    int         // of the view
@@ -197,7 +234,7 @@ func (r *Registry) versions(k *kinds.Kind) []*Resource {
 			listGVK.Kind = g.Kind
 		}
 		return &Resource{
-			registry: r, tag: tag, Names: names, Kind: k, GVK: gvk, GVR: gvk.GroupVersion().WithResource(names.Resource),
+			registry: r, base: k, tag: tag, Names: names, Kind: k, GVK: gvk, GVR: gvk.GroupVersion().WithResource(names.Resource),
 			Type: codec.NewType(gvk, tag), ListType: codec.NewType(listGVK, tag),
 		}
 	}
@@ -206,6 +243,9 @@ func (r *Registry) versions(k *kinds.Kind) []*Resource {
 		v := &k.Views[i]
 		res := make1(v.GroupVersionKind, v.Names, v.NewList(), tagging(v.New()))
 		res.view, res.index = v, i
+		if v.Own != nil {
+			res.Kind = v.Own
+		}
 		all = append(all, res)
 	}
 	return all
@@ -214,7 +254,7 @@ func (r *Registry) versions(k *kinds.Kind) []*Resource {
 // First reports whether of all the groups and versions that show the kind this
 // is the one to count its objects by.
 func (r *Resource) First() bool {
-	return r.view == nil || r.Kind.StoredOnly && r.index == 0
+	return r.view == nil || r.base.StoredOnly && r.index == 0
 }
 
 // Part returns what a subresource writes like /status, or nil.
@@ -247,7 +287,7 @@ func (r *Resource) Default(obj kinds.Object) {
 	switch {
 	case r.view != nil && r.view.Default != nil:
 		r.view.Default(obj)
-	case r.view == nil && r.Kind.Default != nil:
+	case (r.view == nil || r.own()) && r.Kind.Default != nil:
 		r.Kind.Default(obj)
 	}
 }
@@ -301,6 +341,39 @@ func (r *Resource) show(it *cache.Item) (*cache.Item, error) {
 		return it, nil
 	}
 	return it.View(r.index)
+}
+
+// own reports whether the kind's functions take objects as this version shows
+// them, and not as they are stored.
+func (r *Resource) own() bool { return r.view != nil && r.view.Own != nil }
+
+// StoredAs is what the objects are stored as.
+func (r *Resource) StoredAs() schema.GroupVersionKind {
+	if !r.base.StoredAs.Empty() {
+		return r.base.StoredAs
+	}
+	return r.base.GroupVersionKind
+}
+
+// ToJudged converts an object in the version shown to what the kind's
+// functions take.
+func (r *Resource) ToJudged(obj kinds.Object) (kinds.Object, error) {
+	if r.own() {
+		return obj, nil
+	}
+	return r.ToStored(obj)
+}
+
+// Judged is the object of an item as the kind's functions take it.
+func (r *Resource) Judged(it *cache.Item) (kinds.Object, error) {
+	if !r.own() {
+		return it.Object, nil
+	}
+	v, err := r.show(it)
+	if err != nil {
+		return nil, err
+	}
+	return v.Object, nil
 }
 
 // Cached gives direct access to what the cache holds of the kind, in its

@@ -2,7 +2,10 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math"
+	"strings"
 
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -13,7 +16,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
-	"github.com/keelson-project/keelson/apiserver/cache"
 	"github.com/keelson-project/keelson/apiserver/kinds"
 )
 
@@ -26,26 +28,56 @@ func (r *Resource) Scale(ctx context.Context, namespace, name string, opts *meta
 	if err != nil {
 		return nil, err
 	}
-	return r.scaleOf(it), nil
+	obj, err := r.Judged(it)
+	if err != nil {
+		return nil, r.apiError(err, name)
+	}
+	s, err := r.scaleOf(obj)
+	if errors.Is(err, kinds.ErrNoReplicas) {
+		return nil, apierrors.NewInternalError(err)
+	}
+	return s, err
 }
 
-func (r *Resource) scaleOf(it *cache.Item) *autoscalingv1.Scale {
-	obj := it.Object
+// scaleOf returns an object's scale, and with [kinds.ErrNoReplicas] one that
+// says so.
+func (r *Resource) scaleOf(obj kinds.Object) (*autoscalingv1.Scale, error) {
 	s := &autoscalingv1.Scale{ObjectMeta: metav1.ObjectMeta{
 		Name: obj.GetName(), Namespace: obj.GetNamespace(), UID: obj.GetUID(),
 		ResourceVersion: obj.GetResourceVersion(), CreationTimestamp: obj.GetCreationTimestamp(),
 	}}
 	s.SetGroupVersionKind(scaleKind)
-	r.Kind.Scale.Get(obj, s)
-	return s
+	return s, r.Kind.Scale.Get(obj, s)
 }
 
 // scaleEntries maps managed fields between an object and its scale.
 func (r *Resource) scaleEntries(obj kinds.Object) *managedfields.ScaleHandler {
-	gv := r.Kind.GroupVersion()
-	return managedfields.NewScaleHandler(obj.GetManagedFields(), gv, managedfields.ResourcePathMappings{
-		gv.String(): fieldpath.MakePathOrDie("spec", "replicas"),
-	})
+	paths := managedfields.ResourcePathMappings{}
+	note := func(k *kinds.Kind) {
+		if k.Scale == nil {
+			paths[k.GroupVersion().String()] = nil
+			return
+		}
+		var path fieldpath.Path
+		for _, name := range replicasPath(k.Scale) {
+			path = append(path, fieldpath.PathElement{FieldName: &name})
+		}
+		paths[k.GroupVersion().String()] = path
+	}
+	note(r.base)
+	for i := range r.base.Views {
+		if own := r.base.Views[i].Own; own != nil {
+			note(own)
+		}
+	}
+	return managedfields.NewScaleHandler(obj.GetManagedFields(), r.Kind.GroupVersion(), paths)
+}
+
+func replicasPath(s *kinds.Scale) []string {
+	if len(s.Path) > 0 {
+		return s.Path
+	}
+	return []string{"spec", "replicas"}
 }
 
 // A Scaler makes the new scale of an object from the present one. Managed
@@ -62,12 +94,24 @@ func (r *Resource) UpdateScale(ctx context.Context, w Write, f Scaler) (*autosca
 	if err != nil {
 		return nil, err
 	}
-	return r.scaleOf(it), nil
+	obj, err := r.Judged(it)
+	if err != nil {
+		return nil, r.apiError(err, w.Name)
+	}
+	scale, err := r.scaleOf(obj)
+	return scale, r.apiError(err, w.Name)
 }
 
+// noReplicas stands for the number of replicas of an object that has none.
+const noReplicas = math.MinInt32
+
 func (r *Resource) rescale(ctx context.Context, shown kinds.Object, w Write, f Scaler) (kinds.Object, error) {
-	old := r.scaleOf(cache.NewItem(r.hub, "", nil, shown.DeepCopyObject().(kinds.Object), 0))
-	var err error
+	old, err := r.scaleOf(shown)
+	if errors.Is(err, kinds.ErrNoReplicas) {
+		old.Spec.Replicas = noReplicas
+	} else if err != nil {
+		return nil, err
+	}
 	if old.ManagedFields, err = r.scaleEntries(shown).ToSubresource(); err != nil {
 		return nil, apierrors.NewInternalError(err)
 	}
@@ -82,19 +126,36 @@ func (r *Resource) rescale(ctx context.Context, shown kinds.Object, w Write, f S
 		gr := schema.GroupResource{Group: r.GVR.Group, Resource: r.GVR.Resource + "/scale"}
 		return nil, apierrors.NewConflict(gr, w.Name, failed("UID", scale.UID, shown.GetUID()))
 	}
-	errs := validation.ValidateObjectMeta(&scale.ObjectMeta, true, r.Kind.ValidName, field.NewPath("metadata"))
-	if scale.Spec.Replicas < 0 {
-		errs = append(errs, field.Invalid(field.NewPath("spec", "replicas"), scale.Spec.Replicas, "must be greater than or equal to 0"))
-	}
-	if len(errs) > 0 {
-		return nil, apierrors.NewInvalid(schema.GroupKind{Group: scaleKind.Group, Kind: scaleKind.Kind}, w.Name, errs)
+	if err := r.checkScale(scale, w.Name); err != nil {
+		return nil, err
 	}
 	entries, err := r.scaleEntries(shown).ToParent(scale.ManagedFields)
 	if err != nil {
 		return nil, apierrors.NewInternalError(err)
 	}
 	obj := shown.DeepCopyObject().(kinds.Object)
-	r.Kind.Scale.Set(obj, scale.Spec.Replicas)
+	if err := r.Kind.Scale.Set(obj, scale.Spec.Replicas); err != nil {
+		return nil, err
+	}
 	obj.SetManagedFields(entries)
 	return obj, nil
+}
+
+// checkScale refuses a scale that makes no sense. What a kind of its own takes
+// is found out when the object itself is checked.
+func (r *Resource) checkScale(s *autoscalingv1.Scale, name string) error {
+	if r.IsUnstructured() {
+		if s.Spec.Replicas == noReplicas {
+			return apierrors.NewBadRequest(fmt.Sprintf("the spec replicas field %q cannot be empty", "."+strings.Join(replicasPath(r.Kind.Scale), ".")))
+		}
+		return nil
+	}
+	errs := validation.ValidateObjectMeta(&s.ObjectMeta, true, r.Kind.ValidName, field.NewPath("metadata"))
+	if s.Spec.Replicas < 0 {
+		errs = append(errs, field.Invalid(field.NewPath("spec", "replicas"), s.Spec.Replicas, "must be greater than or equal to 0"))
+	}
+	if len(errs) > 0 {
+		return apierrors.NewInvalid(schema.GroupKind{Group: scaleKind.Group, Kind: scaleKind.Kind}, name, errs)
+	}
+	return nil
 }

@@ -17,11 +17,16 @@ type Selector struct {
 	index           string // exact value of the indexed field, if set
 	labels          labels.Selector
 	fields          fields.Selector
+	// shown, if set, shows the items that labels and fields are looked up in.
+	shown *Resource
 }
 
 // Select checks the selectors of a list in a namespace; empty is all.
 func (r *Resource) Select(namespace string, l labels.Selector, f fields.Selector) (*Selector, error) {
 	s := &Selector{namespace: namespace}
+	if r.own() {
+		s.shown = r
+	}
 	if l != nil && !l.Empty() {
 		s.labels = l
 	}
@@ -108,6 +113,12 @@ func (s *Selector) Matches(it *cache.Item) bool {
 	}
 	if s.name != "" && it.Object.GetName() != s.name {
 		return false
+	}
+	if s.shown != nil && (s.labels != nil || s.fields != nil) {
+		var err error
+		if it, err = s.shown.show(it); err != nil {
+			return false // whoever shows it without a selector gets the error
+		}
 	}
 	if s.labels != nil && !s.labels.Matches(it.Labels()) {
 		return false

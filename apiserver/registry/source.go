@@ -46,6 +46,9 @@ func (r *Resource) source(k *kinds.Kind) *cache.Source {
 		s.Views = append(s.Views, &cache.Source{
 			StorageKey: k.StorageKey, Encode: encoder(k.Carriers), From: v.FromStored,
 			Fields: func(obj kinds.Object) fields.Set {
+				if v.Own != nil {
+					return selectable(v.Own, obj)
+				}
 				stored, err := v.ToStored(obj)
 				if err != nil {
 					return fields.Set{}
@@ -141,8 +144,8 @@ func viewOf(k *kinds.Kind, gvk schema.GroupVersionKind) *kinds.View {
 // encodeStored writes an object, whose resourceVersion must be empty, as the
 // store keeps it.
 func (r *Resource) encodeStored(obj kinds.Object) ([]byte, error) {
-	if r.Kind.Encode != nil {
-		return r.Kind.Encode(obj)
+	if r.base.Encode != nil {
+		return r.base.Encode(obj)
 	}
 	if codec.HasProtobuf(obj) {
 		body, err := codec.Body(obj, codec.Protobuf)

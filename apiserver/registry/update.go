@@ -175,22 +175,28 @@ func (r *Resource) replace(ctx context.Context, it *cache.Item, from origin, w *
 		}
 	}
 	dedupOwners(ctx, obj, afterAdmission)
-	if r.view != nil {
-		if obj, err = r.ToStored(obj); err != nil {
-			return nil, apierrors.NewBadRequest(err.Error())
-		}
-	}
-	if err := r.prepareUpdate(ctx, obj, old, w); err != nil {
+	judged := old
+	if r.own() {
+		judged = oldShown
+	} else if obj, err = r.toStored(obj); err != nil {
 		return nil, err
 	}
-	keepTimes(old, obj)
+	if err := r.prepareUpdate(ctx, obj, judged, w); err != nil {
+		return nil, err
+	}
+	keepTimes(judged, obj)
 	if !w.amend {
-		if err := r.approve(ctx, w, admission.Update, obj, old); err != nil {
+		if err := r.approve(ctx, w, admission.Update, obj, judged); err != nil {
 			return nil, err
 		}
 	}
 	if r.lastFinalizerGone(obj, old) {
 		return r.removeUpdated(ctx, it, obj, w)
+	}
+	if r.own() {
+		if obj, err = r.toStored(obj); err != nil {
+			return nil, err
+		}
 	}
 	return r.storeChanged(ctx, it, from, obj, w)
 }

@@ -84,7 +84,7 @@ func (r *Resource) approve(ctx context.Context, w *Write, op admission.Operation
 	}
 	shown, was := obj, old
 	var err error
-	if r.view != nil {
+	if r.view != nil && !r.own() {
 		if obj != nil {
 			if shown, err = r.FromStored(obj); err != nil {
 				return err
