@@ -55,9 +55,10 @@ func (r *Resource) declared(ctx context.Context, what operation.Type, obj, old k
 	return append(errs, found...)
 }
 
-// same reports whether two errors say the same, as those of a name may.
+// same reports whether two errors say the same, if in other words: those of
+// names do.
 func same(a, b *field.Error) bool {
-	return a.Type == b.Type && a.Field == b.Field && a.Detail == b.Detail
+	return a.Type == b.Type && a.Field == b.Field && (a.Detail == b.Detail || a.Field == "metadata.name")
 }
 
 // withBeta enforces rules of the beta stage, as is the default.

@@ -155,6 +155,7 @@ func (c *Config) plug(s *apiserver.Server, all []*kinds.Kind) (apiserver.Plugins
 	roles := rbac.New(client)
 	may := authorizer.AuthorizerFunc(roles.Authorize)
 	policyAccess(s.Registry(), may).Install(all)
+	deviceAccess(s.Registry(), may).Install(all)
 	identify := authn.Config{
 		ClientCAs: authn.NewClientCAs(c.PKI.CA.Pool()),
 		Tokens:    []authenticator.Token{authn.StaticTokens(c.Tokens), accounts},

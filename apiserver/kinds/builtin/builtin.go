@@ -20,6 +20,7 @@ import (
 	"github.com/keelson-project/keelson/apiserver/kinds/node"
 	"github.com/keelson-project/keelson/apiserver/kinds/policy"
 	"github.com/keelson-project/keelson/apiserver/kinds/rbac"
+	"github.com/keelson-project/keelson/apiserver/kinds/resource"
 	"github.com/keelson-project/keelson/apiserver/kinds/scheduling"
 	"github.com/keelson-project/keelson/apiserver/kinds/storage"
 	"github.com/keelson-project/keelson/apiserver/kinds/storagemigration"
@@ -32,5 +33,6 @@ func Kinds() []*kinds.Kind {
 		core.Kinds(), apps.Kinds(), batch.Kinds(), autoscaling.Kinds(), policy.Kinds(), discovery.Kinds(), coordination.Kinds(),
 		networking.Kinds(), rbac.Kinds(), storage.Kinds(), scheduling.Kinds(), node.Kinds(), certificates.Kinds(),
 		admissionregistration.Kinds(), flowcontrol.Kinds(), storagemigration.Kinds(), apiextensions.Kinds(), apiregistration.Kinds(),
+		resource.Kinds(),
 	)
 }

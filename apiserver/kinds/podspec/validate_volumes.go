@@ -182,14 +182,14 @@ func (c *checker) ephemeral(p *field.Path, s *corev1.EphemeralVolumeSource) {
 		return
 	}
 	at := p.Child("volumeClaimTemplate")
-	c.Annotations(at.Child("metadata", "annotations"), t.Annotations)
-	c.Labels(at.Child("metadata", "labels"), t.Labels)
-	c.onlyLabels(at.Child("metadata"), &t.ObjectMeta)
+	TemplateMetadata(&c.Errors, at.Child("metadata"), &t.ObjectMeta)
 	ValidateClaim(&c.Errors, at.Child("spec"), &t.Spec)
 }
 
-// onlyLabels refuses all metadata but labels and annotations.
-func (c *checker) onlyLabels(p *field.Path, m *metav1.ObjectMeta) {
+// TemplateMetadata refuses all metadata but valid labels and annotations.
+func TemplateMetadata(e *check.Errors, p *field.Path, m *metav1.ObjectMeta) {
+	e.Annotations(p.Child("annotations"), m.Annotations)
+	e.Labels(p.Child("labels"), m.Labels)
 	for _, f := range []struct {
 		set  bool
 		name string
@@ -201,7 +201,7 @@ func (c *checker) onlyLabels(p *field.Path, m *metav1.ObjectMeta) {
 		{m.Finalizers != nil, "finalizers"}, {m.ManagedFields != nil, "managedFields"},
 	} {
 		if f.set {
-			c.Forbidden(p.Child(f.name), "cannot be set")
+			e.Forbidden(p.Child(f.name), "cannot be set")
 		}
 	}
 }
