@@ -37,10 +37,11 @@ type Config struct {
 	Listener  net.Listener
 	TLSConfig *tls.Config
 
-	// Advertise is the address and port that the service "kubernetes" in the
-	// namespace default leads to, and ServiceIP that service's own address,
-	// the first of the service range. The service is kept only if both are
-	// set and the address is not a loopback one, which no endpoint may have.
+	// ServiceIP is the address of the service "kubernetes" in the namespace
+	// default, the first of the service range; without it there is no such
+	// service. Advertise is the address and port that the service leads to;
+	// without it, or with a loopback address, which no endpoint may have, the
+	// service leads nowhere.
 	Advertise netip.AddrPort
 	ServiceIP netip.Addr
 

@@ -2,6 +2,7 @@ package apiserver
 
 import (
 	"context"
+	"net"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -44,8 +45,26 @@ func (s *Server) serves(group, resource string) bool {
 
 // keepsService reports whether there is to be a service "kubernetes".
 func (s *Server) keepsService() bool {
+	return s.cfg.ServiceIP.IsValid() && s.serves("", "services")
+}
+
+// keepsEndpoints reports whether that service leads anywhere.
+func (s *Server) keepsEndpoints() bool {
 	a := s.cfg.Advertise
-	return s.cfg.ServiceIP.IsValid() && a.IsValid() && !a.Addr().IsLoopback() && s.serves("", "services")
+	return a.IsValid() && !a.Addr().IsLoopback()
+}
+
+// servicePort is the port that the service leads to.
+func (s *Server) servicePort() int32 {
+	if s.cfg.Advertise.IsValid() {
+		return int32(s.cfg.Advertise.Port())
+	}
+	if s.cfg.Listener != nil {
+		if a, ok := s.cfg.Listener.Addr().(*net.TCPAddr); ok {
+			return int32(a.Port)
+		}
+	}
+	return 443
 }
 
 // keepSystem repairs the service "kubernetes" whenever it changes.
@@ -91,6 +110,9 @@ func (s *Server) ensureService(ctx context.Context, client kubernetes.Interface)
 	if err := s.ensureServiceItself(ctx, client); err != nil {
 		return err
 	}
+	if !s.keepsEndpoints() {
+		return nil
+	}
 	if s.serves("", "endpoints") {
 		if err := s.ensureEndpoints(ctx, client); err != nil {
 			return err
@@ -106,7 +128,7 @@ func (s *Server) ensureServiceItself(ctx context.Context, client kubernetes.Inte
 	services := client.CoreV1().Services(metav1.NamespaceDefault)
 	have, err := services.Get(ctx, serviceName, metav1.GetOptions{})
 	ports := []corev1.ServicePort{{
-		Name: "https", Port: 443, Protocol: corev1.ProtocolTCP, TargetPort: intstr.FromInt32(int32(s.cfg.Advertise.Port())),
+		Name: "https", Port: 443, Protocol: corev1.ProtocolTCP, TargetPort: intstr.FromInt32(s.servicePort()),
 	}}
 	if apierrors.IsNotFound(err) {
 		_, err = services.Create(ctx, &corev1.Service{

@@ -30,8 +30,8 @@ type Options struct {
 	Listener net.Listener
 	// ServerIPs are addresses besides loopback that the listener has.
 	ServerIPs []netip.Addr
-	// Advertise is where pods reach the API server; without it there is no
-	// service "kubernetes".
+	// Advertise is where pods reach the API server; without it the service
+	// "kubernetes" has no endpoints.
 	Advertise netip.AddrPort
 	// Tokens are bearer tokens for the API server, and whose they are.
 	Tokens map[string]user.Info

@@ -48,7 +48,7 @@ type Config struct {
 	// those of this host's loopback; they go into the certificate.
 	ServerIPs []netip.Addr
 	// Advertise is where pods reach the server: the endpoint of the service
-	// "kubernetes". Without it there is no such service.
+	// "kubernetes". Without it that service leads nowhere.
 	Advertise netip.AddrPort
 	// ServiceCIDRs are the ranges of cluster IPs, one for each IP family;
 	// default 10.96.0.0/16.

@@ -97,6 +97,7 @@ func serve(ctx context.Context, o options, stdout io.Writer) (err error) {
 		}
 	} else {
 		clusterOptions.SimulatedNodes = 1
+		clusterOptions.Advertise = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
 	}
 	clusterOptions.ServerIPs = append(clusterOptions.ServerIPs, addr.Addr().Unmap())
 	clusterOptions.Listener = listener
