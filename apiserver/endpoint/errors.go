@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 
@@ -11,6 +12,9 @@ import (
 	"github.com/keelson-project/keelson/apiserver/codec"
 	"github.com/keelson-project/keelson/apiserver/registry"
 )
+
+// errUnshowable ends a watch whose events do not have the form asked for.
+var errUnshowable = errors.New("a single object has no such form")
 
 // typeName is what Kubernetes' errors call the Go type of a resource's objects
 // or lists: that of the package of unversioned types.

@@ -227,7 +227,11 @@ func (t *tabler) row(it *cache.Item) error {
 		conditions = t.res.Kind.Conditions(obj)
 	}
 	cells := table.Cells(t.res.Kind, obj)
-	switch t.include {
+	include := t.include
+	if include == metav1.IncludeNone && obj.GetAnnotations()[metav1.InitialEventsAnnotationKey] == "true" {
+		include = metav1.IncludeMetadata // or its reader could not know that it ends the initial events
+	}
+	switch include {
 	case metav1.IncludeNone:
 		t.w.Row(cells, conditions, []byte("null"))
 	case metav1.IncludeObject:

@@ -7,6 +7,7 @@ import (
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/keelson-project/keelson/apiserver/codec"
@@ -29,13 +30,16 @@ func (h *Handler) getScale(w http.ResponseWriter, r *request) error {
 func (h *Handler) scale(w http.ResponseWriter, r *request, do func(context.Context) (*autoscalingv1.Scale, error)) error {
 	ctx, cancel := context.WithTimeout(r.Context(), writeTimeout)
 	defer cancel()
-	out, err := codec.Negotiate(r.Request, codec.NoTransforms)
+	out, err := codec.Negotiate(r.Request, codec.AllTransforms)
 	if err != nil {
 		return err
 	}
 	scale, err := do(ctx)
 	if err != nil {
 		return err
+	}
+	if out.As != nil {
+		return h.transformed(w, r, tabled{scaleKind, scaleTables{}}, scale, []runtime.Object{scale}, out)
 	}
 	h.write(w, r.Request, http.StatusOK, scale, out)
 	return nil
@@ -64,7 +68,7 @@ func (h *Handler) putScale(w http.ResponseWriter, r *request) error {
 			return nil, err
 		}
 		write := r.writeOf(opts.FieldManager, opts.DryRun, opts)
-		return r.resource.UpdateScale(ctx, write, func(_ context.Context, old *autoscalingv1.Scale) (*autoscalingv1.Scale, error) {
+		return r.resource.UpdateScale(ctx, write, sent.UID, func(_ context.Context, old *autoscalingv1.Scale) (*autoscalingv1.Scale, error) {
 			return h.trackScale(old, sent.DeepCopy(), write.Manager, r), nil
 		})
 	})
@@ -77,7 +81,7 @@ func (h *Handler) patchScale(w http.ResponseWriter, r *request) error {
 			return nil, err
 		}
 		write := r.writeOf(p.opts.FieldManager, p.opts.DryRun, asUpdateOptions(p.opts))
-		return r.resource.UpdateScale(ctx, write, func(ctx context.Context, old *autoscalingv1.Scale) (*autoscalingv1.Scale, error) {
+		return r.resource.UpdateScale(ctx, write, "", func(ctx context.Context, old *autoscalingv1.Scale) (*autoscalingv1.Scale, error) {
 			return p.changeScale(ctx, old, write.Manager)
 		})
 	})

@@ -10,7 +10,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	genericrequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/warning"
 
@@ -69,16 +68,8 @@ func (h *Handler) virtual(w http.ResponseWriter, r *request, v *registry.Virtual
 	return run()
 }
 
-// transforms are the forms a computed resource can be answered in.
-func transforms(v *registry.Virtual) codec.Transforms {
-	if _, ok := v.Handler.(registry.Tabler); ok {
-		return codec.AllTransforms
-	}
-	return codec.NoTransforms
-}
-
 func (h *Handler) virtualGet(w http.ResponseWriter, r *request, v *registry.Virtual, g registry.Getter) error {
-	out, err := codec.Negotiate(r.Request, transforms(v))
+	out, err := codec.Negotiate(r.Request, tabled{v.Kind, v.Handler}.transforms())
 	if err != nil {
 		return err
 	}
@@ -91,14 +82,14 @@ func (h *Handler) virtualGet(w http.ResponseWriter, r *request, v *registry.Virt
 		return err
 	}
 	if out.As != nil {
-		return h.virtualTransformed(w, r, v, obj, []runtime.Object{obj}, out)
+		return h.transformed(w, r, tabled{v.Kind, v.Handler}, obj, []runtime.Object{obj}, out)
 	}
 	h.writeVirtual(w, r, http.StatusOK, obj, v, out)
 	return nil
 }
 
 func (h *Handler) virtualList(w http.ResponseWriter, r *request, v *registry.Virtual, l registry.Lister) error {
-	out, err := codec.Negotiate(r.Request, transforms(v))
+	out, err := codec.Negotiate(r.Request, tabled{v.Kind, v.Handler}.transforms())
 	if err != nil {
 		return err
 	}
@@ -118,70 +109,11 @@ func (h *Handler) virtualList(w http.ResponseWriter, r *request, v *registry.Vir
 		if err != nil {
 			return apierrors.NewInternalError(err)
 		}
-		return h.virtualTransformed(w, r, v, obj, items, out)
+		return h.transformed(w, r, tabled{v.Kind, v.Handler}, obj, items, out)
 	}
 	obj.GetObjectKind().SetGroupVersionKind(v.Kind.GroupVersion().WithKind(v.Kind.Kind + "List"))
 	h.write(w, r.Request, http.StatusOK, obj, out)
 	return nil
-}
-
-// virtualTransformed answers with a Table of computed objects or with their
-// metadata; whole is the only one of them or their list.
-func (h *Handler) virtualTransformed(w http.ResponseWriter, r *request, v *registry.Virtual, whole runtime.Object, items []runtime.Object, out codec.Output) error {
-	gv := schema.GroupVersion{Group: out.As.Group, Version: out.As.Version}
-	var partials []metav1.PartialObjectMetadata
-	for _, item := range items {
-		m, err := meta.Accessor(item)
-		if err != nil {
-			return apierrors.NewInternalError(err)
-		}
-		p := meta.AsPartialObjectMetadata(m)
-		p.SetGroupVersionKind(gv.WithKind("PartialObjectMetadata"))
-		partials = append(partials, *p)
-	}
-	isList := meta.IsListType(whole)
-	var answer runtime.Object
-	switch {
-	case out.IsTable():
-		t, err := virtualTable(r, v, items, partials)
-		if err != nil {
-			return err
-		}
-		answer = t
-	case isList && out.As.Kind == "PartialObjectMetadataList":
-		answer = &metav1.PartialObjectMetadataList{Items: partials}
-	case !isList && out.As.Kind == "PartialObjectMetadata":
-		answer = &partials[0]
-	case isList:
-		return conversionError("you requested PartialObjectMetadata, but the requested object is a list (*" + shortGroup(v.Kind.Group) + "." + v.Kind.Kind + "List)")
-	default:
-		return conversionError("you requested PartialObjectMetadataList, but the requested object is not a list (*" + shortGroup(v.Kind.Group) + "." + v.Kind.Kind + ")")
-	}
-	answer.GetObjectKind().SetGroupVersionKind(gv.WithKind(out.As.Kind))
-	h.write(w, r.Request, http.StatusOK, answer, out)
-	return nil
-}
-
-func virtualTable(r *request, v *registry.Virtual, items []runtime.Object, partials []metav1.PartialObjectMetadata) (*metav1.Table, error) {
-	opts, err := tableOptions(r)
-	if err != nil {
-		return nil, err
-	}
-	maker := v.Handler.(registry.Tabler)
-	t := &metav1.Table{ColumnDefinitions: maker.Columns(), Rows: []metav1.TableRow{}}
-	for i, item := range items {
-		row := metav1.TableRow{Cells: maker.Cells(item)}
-		switch opts.IncludeObject {
-		case metav1.IncludeNone:
-		case metav1.IncludeObject:
-			item.GetObjectKind().SetGroupVersionKind(v.Kind)
-			row.Object.Object = item
-		default:
-			row.Object.Object = &partials[i]
-		}
-		t.Rows = append(t.Rows, row)
-	}
-	return t, nil
 }
 
 func (h *Handler) virtualCreate(w http.ResponseWriter, r *request, v *registry.Virtual, c registry.Creater) error {

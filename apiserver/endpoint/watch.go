@@ -1,13 +1,13 @@
 package endpoint
 
 import (
-	"bufio"
 	"context"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"time"
 
+	"github.com/gorilla/websocket"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/internalversion"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -24,8 +24,8 @@ const (
 	minWatch = 30 * time.Minute
 	// bookmarkEvery is how often a client that likes bookmarks gets one.
 	bookmarkEvery = time.Minute
-	// watchBuffer is how much of a watch is written at a time.
-	watchBuffer = 16 << 10
+	// lastBookmark is how long before its end a watch gets its last one.
+	lastBookmark = 2 * time.Second
 )
 
 func (h *Handler) watch(w http.ResponseWriter, r *request) error {
@@ -44,13 +44,14 @@ func (h *Handler) watchWith(w http.ResponseWriter, r *request, opts *internalver
 	if out.Media == codec.YAML {
 		return codec.NotAcceptable(codec.StreamNames())
 	}
-	s := &stream{h: h, r: r, w: w, out: out, bookmarks: opts.AllowWatchBookmarks}
+	s := &stream{h: h, r: r, out: out, bookmarks: opts.AllowWatchBookmarks}
 	if out.IsTable() {
 		var err error
 		if s.tabler, err = newTabler(r, out); err != nil {
 			return err
 		}
 	} else if out.As != nil {
+		s.unshowable = out.As.Kind != "PartialObjectMetadata"
 		s.partial = codec.NewType(partialKind(out, ""), codec.Untagged)
 	}
 	timeout := time.Duration(float64(minWatch) * (1 + rand.Float64()))
@@ -60,16 +61,26 @@ func (h *Handler) watchWith(w http.ResponseWriter, r *request, opts *internalver
 	ctx, cancel := context.WithTimeout(r.Context(), timeout)
 	defer cancel()
 	watched, err := r.resource.Watch(ctx, r.namespace, opts)
+	if reason := apierrors.ReasonForError(err); err != nil && (reason == metav1.StatusReasonBadRequest || reason == metav1.StatusReasonInvalid) {
+		return err
+	}
+	if err == nil {
+		defer watched.Close()
+	}
+	var sinkErr error
+	if websocket.IsWebSocketUpgrade(r.Request) {
+		s.to, sinkErr = newSocket(w, r.Request, out.Media, cancel)
+	} else {
+		s.to, sinkErr = newChunked(w, out.Media)
+	}
+	if sinkErr != nil { // the client is gone, or has been told what is wrong
+		return nil
+	}
+	defer s.to.close()
 	if err != nil {
-		if reason := apierrors.ReasonForError(err); reason == metav1.StatusReasonBadRequest || reason == metav1.StatusReasonInvalid {
-			return err
-		}
-		s.begin()
 		s.fail(err)
 		return nil
 	}
-	defer watched.Close()
-	s.begin()
 	s.run(ctx, watched)
 	return nil
 }
@@ -78,32 +89,20 @@ func (h *Handler) watchWith(w http.ResponseWriter, r *request, opts *internalver
 type stream struct {
 	h         *Handler
 	r         *request
-	w         http.ResponseWriter
 	out       codec.Output
 	bookmarks bool
 	tabler    *tabler
 	partial   *codec.Type
-	b         *bufio.Writer
-	flush     func() error
-}
-
-func (s *stream) begin() {
-	typ := s.out.Media.String()
-	if s.out.Media == codec.Protobuf {
-		typ += ";stream=watch"
-	}
-	s.w.Header().Set("Content-Type", typ)
-	s.w.Header().Set("Transfer-Encoding", "chunked")
-	s.w.WriteHeader(http.StatusOK)
-	s.b = bufio.NewWriterSize(s.w, watchBuffer)
-	s.flush = http.NewResponseController(s.w).Flush
-	_ = s.flush()
+	// unshowable says that no event has the form asked for: the first ends
+	// the watch.
+	unshowable bool
+	to         sink
 }
 
 // run writes events until the client, the server or the cache ends it.
 func (s *stream) run(ctx context.Context, watched *registry.Watch) {
-	ticker := time.NewTicker(bookmarkEvery)
-	defer ticker.Stop()
+	timer := time.NewTimer(untilBookmark(ctx))
+	defer timer.Stop()
 	var sent int64
 	due := false
 	for {
@@ -111,7 +110,7 @@ func (s *stream) run(ctx context.Context, watched *registry.Watch) {
 		for {
 			change, err := watched.Next()
 			if err != nil {
-				_ = s.b.Flush()
+				_ = s.to.flush() // it ends in any case
 				return
 			}
 			if change == nil {
@@ -134,13 +133,14 @@ func (s *stream) run(ctx context.Context, watched *registry.Watch) {
 			}
 		}
 		due = false
-		if s.b.Flush() != nil || s.flush() != nil {
+		if s.to.flush() != nil {
 			return
 		}
 		select {
 		case <-watched.Woken():
-		case <-ticker.C:
+		case <-timer.C:
 			due = true
+			timer.Reset(untilBookmark(ctx))
 		case <-ctx.Done():
 			return
 		case <-s.h.Stopping:
@@ -149,14 +149,28 @@ func (s *stream) run(ctx context.Context, watched *registry.Watch) {
 	}
 }
 
+// untilBookmark is how long it is until the next bookmark: a while, or until
+// just before the watch ends, so that its client can go on from there.
+func untilBookmark(ctx context.Context) time.Duration {
+	if end, ok := ctx.Deadline(); ok {
+		if d := time.Until(end) - lastBookmark; d > 0 && d < bookmarkEvery {
+			return d
+		}
+	}
+	return bookmarkEvery
+}
+
 // event writes one event.
 func (s *stream) event(typ watch.EventType, it *cache.Item) error {
+	if s.unshowable {
+		return errUnshowable
+	}
 	object, err := s.object(it)
 	if err != nil {
 		s.h.Logger.Error("watch event cannot be encoded", "resource", s.r.gvr, "key", it.Key, "err", err)
 		return err
 	}
-	return s.write(codec.Event(s.out.Media, string(typ), object))
+	return s.to.write(codec.Event(s.out.Media, string(typ), object))
 }
 
 func (s *stream) object(it *cache.Item) (codec.Parts, error) {
@@ -186,16 +200,7 @@ func (s *stream) fail(err error) {
 	if encErr != nil {
 		return
 	}
-	if s.write(codec.Event(media, string(watch.Error), s.h.status.Object(media, data))) == nil && s.b.Flush() == nil {
-		_ = s.flush()
+	if s.to.write(codec.Event(media, string(watch.Error), s.h.status.Object(media, data))) == nil {
+		_ = s.to.flush() // it ends in any case
 	}
-}
-
-func (s *stream) write(parts codec.Parts) error {
-	for _, p := range parts {
-		if _, err := s.b.Write(p); err != nil {
-			return err
-		}
-	}
-	return nil
 }

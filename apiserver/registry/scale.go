@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/managedfields"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
@@ -84,10 +85,11 @@ func replicasPath(s *kinds.Scale) []string {
 // fields are its work.
 type Scaler func(ctx context.Context, old *autoscalingv1.Scale) (*autoscalingv1.Scale, error)
 
-// UpdateScale changes the number of replicas of an object.
-func (r *Resource) UpdateScale(ctx context.Context, w Write, f Scaler) (*autoscalingv1.Scale, error) {
+// UpdateScale changes the number of replicas of an object, which must have the
+// uid given if that is not empty.
+func (r *Resource) UpdateScale(ctx context.Context, w Write, uid types.UID, f Scaler) (*autoscalingv1.Scale, error) {
 	w.Subresource = "scale"
-	it, _, err := r.change(ctx, w, "", false, func(ctx context.Context, shown kinds.Object) (kinds.Object, Tracked, error) {
+	it, _, err := r.change(ctx, w, uid, false, func(ctx context.Context, shown kinds.Object) (kinds.Object, Tracked, error) {
 		obj, err := r.rescale(ctx, shown, w, f)
 		return obj, true, err
 	})
