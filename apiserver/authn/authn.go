@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/authentication/user"
 )
@@ -31,13 +32,13 @@ var ErrInvalidToken = errors.New("invalid bearer token")
 
 // AuthenticateRequest implements authenticator.Request.
 func (c chain) AuthenticateRequest(r *http.Request) (*authenticator.Response, bool, error) {
-	var failed error
+	var failed []error
 	if c.ClientCAs != nil && r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
 		response, err := c.ClientCAs.authenticate(r.TLS.PeerCertificates)
 		if err == nil {
 			return authenticated(response), true, nil
 		}
-		failed = err
+		failed = append(failed, err)
 	}
 	if token := bearer(r); token != "" {
 		for _, t := range c.Tokens {
@@ -47,16 +48,18 @@ func (c chain) AuthenticateRequest(r *http.Request) (*authenticator.Response, bo
 				r.Header.Del("Authorization")
 				return authenticated(response), true, nil
 			}
-			failed = errors.Join(failed, err)
+			if err != nil {
+				failed = append(failed, err)
+			}
 		}
-		if failed == nil {
-			failed = ErrInvalidToken
+		if len(failed) == 0 {
+			failed = append(failed, ErrInvalidToken)
 		}
-	} else if failed == nil && r.Header.Get("Authorization") != "" {
-		failed = errors.New("unsupported authorization header: a bearer token is expected")
+	} else if len(failed) == 0 && r.Header.Get("Authorization") != "" {
+		failed = append(failed, errors.New("unsupported authorization header: a bearer token is expected"))
 	}
-	if failed != nil {
-		return nil, false, failed
+	if err := utilerrors.NewAggregate(failed); err != nil {
+		return nil, false, err
 	}
 	if c.Anonymous != nil && c.Anonymous(r) {
 		return &authenticator.Response{User: &user.DefaultInfo{Name: user.Anonymous, Groups: []string{user.AllUnauthenticated}}}, true, nil

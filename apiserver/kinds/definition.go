@@ -57,6 +57,7 @@ type Definition[T Object] struct {
 	GracefulDelete     func(ctx context.Context, obj T, opts *metav1.DeleteOptions) bool
 	MarkDeleted        func(obj T)
 	ReturnDeleted      bool
+	NoDependents       bool
 	DefaultPropagation metav1.DeletionPropagation
 	Unfinished         func(obj T) bool
 
@@ -111,7 +112,7 @@ func (d Definition[T]) Kind() *Kind {
 		Canonicalize:   one(d.Canonicalize),
 		CreateOnUpdate: d.CreateOnUpdate, UnconditionalUpdate: d.UnconditionalUpdate, Deprecated: d.Deprecated,
 		Resets: d.Resets, Owns: d.Owns,
-		TTL: get(d.TTL), MarkDeleted: one(d.MarkDeleted), ReturnDeleted: d.ReturnDeleted, DefaultPropagation: d.DefaultPropagation,
+		TTL: get(d.TTL), MarkDeleted: one(d.MarkDeleted), ReturnDeleted: d.ReturnDeleted, NoDependents: d.NoDependents, DefaultPropagation: d.DefaultPropagation,
 		Fields: get(d.Fields), FieldNames: d.FieldNames, NoNamespaceField: d.NoNamespaceField,
 		FieldAliases: d.FieldAliases, UnknownField: d.UnknownField,
 		Columns: d.Columns, Cells: get(d.Cells), Conditions: get(d.Conditions),

@@ -120,6 +120,9 @@ type Kind struct {
 	MarkDeleted func(obj Object)
 	// ReturnDeleted answers a delete with the object instead of a Status.
 	ReturnDeleted bool
+	// NoDependents says that nothing depends on objects of the kind, so that
+	// deletes that would wait for dependents or orphan them do not.
+	NoDependents bool
 	// DefaultPropagation is what a delete without propagationPolicy does with
 	// dependents; empty means Background.
 	DefaultPropagation metav1.DeletionPropagation

@@ -311,6 +311,9 @@ func (r *Resource) finalizers(obj kinds.Object, opts *metav1.DeleteOptions) ([]s
 // propagation decides between what the options say, what the object's
 // finalizers say, and the kind's default.
 func (r *Resource) propagation(obj kinds.Object, opts *metav1.DeleteOptions) (orphan, foreground bool) {
+	if r.Kind.NoDependents {
+		return false, false
+	}
 	//lint:ignore SA1019 old clients still send it
 	if o := opts.OrphanDependents; o != nil {
 		return *o, false

@@ -10,8 +10,11 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/endpoints/request"
+
+	"github.com/keelson-project/keelson/apiserver/authn"
 )
 
 // tokens serves TokenReview.
@@ -44,7 +47,8 @@ func (t *tokens) Create(ctx context.Context, namespace, _ string, obj runtime.Ob
 	response, ok, err := t.Tokens.AuthenticateRequest(fake.WithContext(ctx))
 	review.Status = authenticationv1.TokenReviewStatus{Authenticated: ok && err == nil}
 	if err != nil {
-		review.Status.Error = err.Error()
+		// kube-apiserver first asks about the token of its own loopback client.
+		review.Status.Error = utilerrors.NewAggregate([]error{authn.ErrInvalidToken, err}).Error()
 	}
 	if review.Status.Authenticated && response != nil && response.User != nil {
 		review.Status.User = userInfo(response.User)

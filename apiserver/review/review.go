@@ -6,7 +6,6 @@ import (
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
@@ -83,12 +82,4 @@ func userInfo(u user.Info) authenticationv1.UserInfo {
 		Username: u.GetName(), UID: u.GetUID(), Groups: u.GetGroups(),
 		Extra: extraTo[authenticationv1.ExtraValue](u.GetExtra()),
 	}
-}
-
-// emptyMeta reports whether nothing but managed fields is set; reviews have no
-// metadata.
-func emptyMeta(m metav1.ObjectMeta) bool {
-	m.ManagedFields = nil
-	return m.Name == "" && m.GenerateName == "" && m.Namespace == "" && m.UID == "" && m.ResourceVersion == "" &&
-		len(m.Labels) == 0 && len(m.Annotations) == 0 && len(m.OwnerReferences) == 0 && len(m.Finalizers) == 0
 }

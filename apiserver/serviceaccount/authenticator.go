@@ -5,20 +5,18 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/authentication/user"
 )
 
-// deletedGrace is how long a token outlives the deletion of what it is bound
-// to, so that a pod can still talk while it terminates.
-const deletedGrace = time.Minute
+// leeway is how much clocks may differ: a token outlives its time by it, and
+// the deletion of what it is bound to.
+const leeway = jwt.DefaultLeeway
 
 // Authenticator accepts the tokens of one issuer.
 type Authenticator struct {
@@ -68,11 +66,8 @@ func (a *Authenticator) AuthenticateToken(ctx context.Context, token string) (*a
 	if said.Expiry == nil {
 		return nil, false, errors.New("service account token has no expiry")
 	}
-	if err := said.Claims.ValidateWithLeeway(jwt.Expected{Time: time.Now()}, 0); err != nil {
-		if errors.Is(err, jwt.ErrExpired) {
-			return nil, false, errors.New("service account token has expired")
-		}
-		return nil, false, fmt.Errorf("service account token is not valid: %w", err)
+	if err := timely(&said.Claims); err != nil {
+		return nil, false, err
 	}
 	wanted, ok := authenticator.AudiencesFrom(ctx)
 	if !ok {
@@ -104,6 +99,22 @@ func (a *Authenticator) verify(parsed *jwt.JSONWebToken, into *claims) error {
 	return fmt.Errorf("service account token: %w", err)
 }
 
+// timely says what is wrong with the times of a token; clocks may differ a bit.
+func timely(c *jwt.Claims) error {
+	err := c.ValidateWithLeeway(jwt.Expected{Time: time.Now()}, leeway)
+	switch {
+	case errors.Is(err, jwt.ErrExpired):
+		return errors.New("service account token has expired")
+	case errors.Is(err, jwt.ErrNotValidYet):
+		return errors.New("service account token is not valid yet")
+	case errors.Is(err, jwt.ErrIssuedInTheFuture):
+		return errors.New("service account token is issued in the future")
+	case err != nil:
+		return fmt.Errorf("service account token claims could not be validated: %w", err)
+	}
+	return nil
+}
+
 // check compares what the token says with the objects as they are.
 func (a *Authenticator) check(ctx context.Context, said *claims) (user.Info, error) {
 	k := &said.Kubernetes
@@ -113,8 +124,13 @@ func (a *Authenticator) check(ctx context.Context, said *claims) (user.Info, err
 	}
 	get := metav1.GetOptions{ResourceVersion: ""}
 	account, err := core.ServiceAccounts(k.Namespace).Get(ctx, k.ServiceAccount.Name, get)
-	if err := alive("service account", k.Namespace, k.ServiceAccount, account, err); err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case string(account.UID) != k.ServiceAccount.UID:
+		return nil, fmt.Errorf("service account UID (%s) does not match claim (%s)", account.UID, k.ServiceAccount.UID)
+	case gone(account):
+		return nil, fmt.Errorf("service account %s/%s has been deleted", k.Namespace, k.ServiceAccount.Name)
 	}
 	info := &user.DefaultInfo{
 		Name: said.Subject, UID: string(account.UID),
@@ -126,13 +142,13 @@ func (a *Authenticator) check(ctx context.Context, said *claims) (user.Info, err
 	}
 	if k.Secret != nil {
 		secret, err := core.Secrets(k.Namespace).Get(ctx, k.Secret.Name, get)
-		if err := alive("secret", k.Namespace, *k.Secret, secret, err); err != nil {
+		if err := bound("secret", *k.Secret, secret, err); err != nil {
 			return nil, err
 		}
 	}
 	if k.Pod != nil {
 		pod, err := core.Pods(k.Namespace).Get(ctx, k.Pod.Name, get)
-		if err := alive("pod", k.Namespace, *k.Pod, pod, err); err != nil {
+		if err := bound("pod", *k.Pod, pod, err); err != nil {
 			return nil, err
 		}
 		info.Extra[extraPodName], info.Extra[extraPodUID] = []string{k.Pod.Name}, []string{k.Pod.UID}
@@ -140,7 +156,7 @@ func (a *Authenticator) check(ctx context.Context, said *claims) (user.Info, err
 	if k.Node != nil {
 		if k.Pod == nil {
 			node, err := core.Nodes().Get(ctx, k.Node.Name, get)
-			if err := alive("node", "", *k.Node, node, err); err != nil {
+			if err := bound("node", *k.Node, node, err); err != nil {
 				return nil, err
 			}
 		}
@@ -152,19 +168,21 @@ func (a *Authenticator) check(ctx context.Context, said *claims) (user.Info, err
 	return info, nil
 }
 
-// alive says why an object that a token depends on no longer vouches for it.
-func alive(what, namespace string, said ref, obj metav1.Object, err error) error {
-	name := strings.TrimPrefix(namespace+"/"+said.Name, "/")
+// bound says why an object that a token is bound to no longer vouches for it.
+func bound(what string, said ref, obj metav1.Object, err error) error {
 	switch {
-	case apierrors.IsNotFound(err):
-		return fmt.Errorf("service account token: %s %s has been deleted", what, name)
 	case err != nil:
-		return fmt.Errorf("service account token: reading %s %s: %w", what, name, err)
+		return errors.New("service account token has been invalidated")
 	case string(obj.GetUID()) != said.UID:
-		return fmt.Errorf("service account token: %s %s is not the one the token was made for (UID %s)", what, name, said.UID)
-	}
-	if t := obj.GetDeletionTimestamp(); t != nil && time.Since(t.Time) > deletedGrace {
-		return fmt.Errorf("service account token: %s %s is being deleted", what, name)
+		return fmt.Errorf("%s UID (%s) does not match service account %s ref claim (%s)", what, obj.GetUID(), what, said.UID)
+	case gone(obj):
+		return errors.New("service account token has been invalidated")
 	}
 	return nil
+}
+
+// gone reports whether an object was to end longer ago than clocks may differ.
+func gone(obj metav1.Object) bool {
+	t := obj.GetDeletionTimestamp()
+	return t != nil && time.Since(t.Time) > leeway
 }

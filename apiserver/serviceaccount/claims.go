@@ -1,6 +1,8 @@
 package serviceaccount
 
 import (
+	"encoding/json"
+
 	"github.com/go-jose/go-jose/v4/jwt"
 )
 
@@ -25,7 +27,17 @@ const (
 // claims are what a token says.
 type claims struct {
 	jwt.Claims
-	Kubernetes private `json:"kubernetes.io"`
+	Audience   audiences `json:"aud,omitempty"` // and not that of Claims
+	Kubernetes private   `json:"kubernetes.io"`
+}
+
+// audiences are written as a list, also if there is but one, which is read
+// either way.
+type audiences []string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (a *audiences) UnmarshalJSON(data []byte) error {
+	return json.Unmarshal(data, (*jwt.Audience)(a))
 }
 
 // private are the claims outside the JWT standard.

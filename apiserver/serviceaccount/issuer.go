@@ -174,10 +174,11 @@ func (i *Issuer) Create(ctx context.Context, namespace, name string, obj runtime
 	}
 	token, err := jwt.Signed(i.signer).Claims(claims{
 		Claims: jwt.Claims{
-			Issuer: i.config.Issuer, Subject: Username(namespace, name), Audience: request.Spec.Audiences,
+			Issuer: i.config.Issuer, Subject: Username(namespace, name),
 			IssuedAt: jwt.NewNumericDate(now), NotBefore: jwt.NewNumericDate(now),
 			Expiry: jwt.NewNumericDate(now.Add(lifetime)), ID: string(uuid.NewUUID()),
 		},
+		Audience:   request.Spec.Audiences,
 		Kubernetes: say,
 	}).Serialize()
 	if err != nil {

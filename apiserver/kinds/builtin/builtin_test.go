@@ -71,6 +71,11 @@ func TestDefinitionsAreConsistent(t *testing.T) {
 				if !k.Is(v.GroupVersion().WithResource(v.Resource)) {
 					t.Errorf("does not serve its view %v", v.GroupVersionKind)
 				}
+				for name, known := range v.FieldNames {
+					if !slices.Contains(k.FieldNames, known) {
+						t.Errorf("%s calls a field %q that is not listed", name, known)
+					}
+				}
 				seen, err := v.FromStored(obj)
 				if err != nil {
 					t.Fatal(err)

@@ -21,6 +21,17 @@ func lease() *kinds.Kind {
 		New:          func() *coordinationv1.Lease { return &coordinationv1.Lease{} },
 		NewList:      func() runtime.Object { return &coordinationv1.LeaseList{} },
 
+		// Elections that a controller decides are a feature that is off: what
+		// they need is left out, unless it is there already.
+		PrepareCreate: func(_ context.Context, l *coordinationv1.Lease) { l.Spec.Strategy, l.Spec.PreferredHolder = nil, nil },
+		PrepareUpdate: func(_ context.Context, l, old *coordinationv1.Lease) {
+			if old.Spec.Strategy == nil {
+				l.Spec.Strategy = nil
+			}
+			if old.Spec.PreferredHolder == nil {
+				l.Spec.PreferredHolder = nil
+			}
+		},
 		CreateOnUpdate: true,
 
 		Validate:       func(_ context.Context, o *coordinationv1.Lease) field.ErrorList { return validate(o) },

@@ -61,6 +61,7 @@ func event() *kinds.Kind {
 		ValidName:           path.ValidatePathSegmentName,
 		CreateOnUpdate:      true,
 		UnconditionalUpdate: true,
+		NoDependents:        true,
 		TTL:                 func(*corev1.Event) time.Duration { return EventTTL },
 
 		Fields: func(e *corev1.Event) fields.Set {

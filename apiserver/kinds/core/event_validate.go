@@ -26,7 +26,12 @@ func validateEvent(ctx context.Context, ev *corev1.Event) field.ErrorList {
 	if !strict(ctx) {
 		return e.List
 	}
-	e.Messages(field.NewPath("metadata", "name"), ev.Name, apivalidation.NameIsDNSSubdomain(ev.Name, false))
+	if ev.GenerateName != "" {
+		e.Messages(field.NewPath("metadata", "generateName"), ev.GenerateName, apivalidation.NameIsDNSSubdomain(ev.GenerateName, true))
+	}
+	if ev.Name != "" { // the registry requires one
+		e.Messages(field.NewPath("metadata", "name"), ev.Name, apivalidation.NameIsDNSSubdomain(ev.Name, false))
+	}
 	eventSeries(e, ev)
 	if ev.EventTime.IsZero() {
 		e.Required(field.NewPath("eventTime"), "")

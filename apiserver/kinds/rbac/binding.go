@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	rbacv1 "k8s.io/api/rbac/v1"
+	rbacv1beta1 "k8s.io/api/rbac/v1beta1"
 	"k8s.io/apimachinery/pkg/api/validation/path"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -28,7 +29,7 @@ func roleBinding() *kinds.Kind {
 		CreateOnUpdate:      true,
 		UnconditionalUpdate: true,
 
-		Columns: bindingColumns("roleBinding", rbacv1.RoleBinding{}.SwaggerDoc()["roleRef"]),
+		Columns: bindingColumns("roleBinding", rbacv1beta1.RoleBinding{}.SwaggerDoc()["roleRef"]),
 		Cells:   func(b *rbacv1.RoleBinding) []any { return bindingCells(b, b.RoleRef, b.Subjects) },
 
 		Rules: declared.Validate_RoleBinding,
@@ -53,7 +54,7 @@ func clusterRoleBinding() *kinds.Kind {
 		CreateOnUpdate:      true,
 		UnconditionalUpdate: true,
 
-		Columns: bindingColumns("clusterRoleBinding", rbacv1.ClusterRoleBinding{}.SwaggerDoc()["roleRef"]),
+		Columns: bindingColumns("clusterRoleBinding", rbacv1beta1.ClusterRoleBinding{}.SwaggerDoc()["roleRef"]),
 		Cells:   func(b *rbacv1.ClusterRoleBinding) []any { return bindingCells(b, b.RoleRef, b.Subjects) },
 
 		Rules: declared.Validate_ClusterRoleBinding,
