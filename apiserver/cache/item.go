@@ -174,7 +174,7 @@ func (r *Resource) Begin(key string, value []byte, obj kinds.Object) *Write {
 
 // Commit says that the write has happened, and returns its item.
 func (w *Write) Commit(revision int64) *Item {
-	w.resource.Wrote(revision)
+	w.resource.Wrote(w.key, revision)
 	it := w.resolve(revision)
 	if it.Revision != revision { // the same bytes, written by somebody else before
 		it = NewItem(it.source, it.Key, it.Value, shallow(it.Object), revision)

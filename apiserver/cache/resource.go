@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"context"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -76,8 +75,8 @@ type Resource struct {
 	prefix string
 
 	snap atomic.Pointer[Snapshot]
-	// wrote is the revision of the newest write known to have happened.
-	wrote atomic.Int64
+	// wrote are the writes known to have happened.
+	wrote writes
 	// head is the node before the oldest event kept.
 	head atomic.Pointer[node]
 
@@ -115,27 +114,6 @@ func (r *Resource) Snapshot() (*Snapshot, int64) {
 	revision := r.cache.revision.Load()
 	s := r.snap.Load() // after the revision: it includes at least that
 	return s, max(revision, s.revision)
-}
-
-// Current returns the newest state once it includes every write to the
-// resource that this process has been told of; unlike [Cache.Fresh] it does not
-// ask the store whether others have written.
-func (r *Resource) Current(ctx context.Context) (*Snapshot, error) {
-	if err := r.cache.WaitFor(ctx, r.wrote.Load()); err != nil {
-		return nil, err
-	}
-	return r.snap.Load(), nil
-}
-
-// Wrote tells of a write to the resource that has happened; [Write.Commit]
-// does so by itself.
-func (r *Resource) Wrote(revision int64) {
-	for {
-		old := r.wrote.Load()
-		if old >= revision || r.wrote.CompareAndSwap(old, revision) {
-			return
-		}
-	}
 }
 
 // restart empties the resource; what watched it has lagged.

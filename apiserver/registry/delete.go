@@ -143,7 +143,7 @@ func (r *Resource) remove(ctx context.Context, it *cache.Item, w *Write) (*Delet
 	if err != nil {
 		return nil, err
 	}
-	r.cached.Wrote(revision)
+	r.cached.Wrote(it.Key, revision)
 	if r.Kind.AfterDelete != nil {
 		r.Kind.AfterDelete(it.Object)
 	}

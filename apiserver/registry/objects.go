@@ -35,7 +35,7 @@ func (o *Objects[T]) Get(ctx context.Context, namespace, name string) (found T, 
 	if r == nil {
 		return found, apierrors.NewNotFound(o.gvr.GroupResource(), name)
 	}
-	snap, err := r.cached.Current(ctx)
+	snap, err := r.cached.Current(ctx, namespace)
 	if err != nil {
 		return found, r.apiError(err, name)
 	}
@@ -53,9 +53,14 @@ func (o *Objects[T]) GetLive(ctx context.Context, namespace, name string) (T, er
 	if !apierrors.IsNotFound(err) {
 		return found, err
 	}
+	return o.GetNewest(ctx, namespace, name)
+}
+
+// GetNewest is Get, but asks the store first whether others have written.
+func (o *Objects[T]) GetNewest(ctx context.Context, namespace, name string) (found T, err error) {
 	r := o.registry.Resource(o.gvr)
 	if r == nil {
-		return found, err
+		return found, apierrors.NewNotFound(o.gvr.GroupResource(), name)
 	}
 	it, err := r.get(ctx, namespace, name, "")
 	if err != nil {
@@ -94,7 +99,7 @@ func (o *Objects[T]) Await(ctx context.Context, namespace, name string, wait tim
 // All returns the objects of a namespace, of all if it is empty, in order of
 // their keys.
 func (o *Objects[T]) All(ctx context.Context, namespace string) (iter.Seq[T], error) {
-	_, snap, err := o.snapshot(ctx)
+	_, snap, err := o.snapshot(ctx, namespace)
 	if err != nil {
 		return nil, err
 	}
@@ -102,12 +107,12 @@ func (o *Objects[T]) All(ctx context.Context, namespace string) (iter.Seq[T], er
 }
 
 // snapshot is nil where the kind is not served.
-func (o *Objects[T]) snapshot(ctx context.Context) (*Resource, *cache.Snapshot, error) {
+func (o *Objects[T]) snapshot(ctx context.Context, namespace string) (*Resource, *cache.Snapshot, error) {
 	r := o.registry.Resource(o.gvr)
 	if r == nil {
 		return nil, nil, nil
 	}
-	snap, err := r.cached.Current(ctx)
+	snap, err := r.cached.Current(ctx, namespace)
 	if err != nil {
 		return nil, nil, r.apiError(err, "")
 	}
@@ -135,7 +140,7 @@ func Derive[T kinds.Object, V any](o *Objects[T], compute func(all iter.Seq[T]) 
 	}
 	var last atomic.Pointer[derived]
 	return func(ctx context.Context) (V, error) {
-		r, snap, err := o.snapshot(ctx)
+		r, snap, err := o.snapshot(ctx, "")
 		if err != nil {
 			var none V
 			return none, err

@@ -104,7 +104,8 @@ func (c *Admission) chain(r *registry.Registry, may authorizer.Authorizer) (admi
 	}
 	own := len(chain)
 	// Here stand MutatingAdmissionPolicy, MutatingAdmissionWebhook,
-	// ValidatingAdmissionPolicy, ValidatingAdmissionWebhook and ResourceQuota.
+	// ValidatingAdmissionPolicy and ValidatingAdmissionWebhook.
+	chain = append(chain, resourceQuota(r))
 	return c.adjust(chain, own)
 }
 
