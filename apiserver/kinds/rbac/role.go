@@ -29,20 +29,3 @@ func role() *kinds.Kind {
 		ValidateUpdate: func(_ context.Context, o, _ *rbacv1.Role) field.ErrorList { return validateRole(o) },
 	}.Kind()
 }
-
-func clusterRole() *kinds.Kind {
-	return kinds.Definition[*rbacv1.ClusterRole]{
-		GVK:     gvk("ClusterRole"),
-		Names:   kinds.Names{Resource: "clusterroles", Singular: "clusterrole"},
-		New:     func() *rbacv1.ClusterRole { return &rbacv1.ClusterRole{} },
-		NewList: func() runtime.Object { return &rbacv1.ClusterRoleList{} },
-
-		ValidName:           path.ValidatePathSegmentName,
-		CreateOnUpdate:      true,
-		UnconditionalUpdate: true,
-
-		Rules:          declared.Validate_ClusterRole,
-		Validate:       func(_ context.Context, o *rbacv1.ClusterRole) field.ErrorList { return validateClusterRole(o) },
-		ValidateUpdate: func(_ context.Context, o, _ *rbacv1.ClusterRole) field.ErrorList { return validateClusterRole(o) },
-	}.Kind()
-}
