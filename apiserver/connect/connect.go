@@ -7,6 +7,7 @@ import (
 	"net/url"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes"
@@ -64,6 +65,16 @@ func New(c Config) ([]registry.Virtual, error) {
 // pod reads a pod.
 func (c *Config) pod(ctx context.Context, namespace, name string) (*corev1.Pod, error) {
 	return c.Client.CoreV1().Pods(namespace).Get(ctx, name, metav1.GetOptions{})
+}
+
+// kubelet finds the kubelet of the node that a pod is on.
+func (c *Config) kubelet(ctx context.Context, pod *corev1.Pod) (*url.URL, http.RoundTripper, error) {
+	base, transport, err := c.Kubelets.Kubelet(ctx, pod.Spec.NodeName)
+	if apierrors.IsNotFound(err) {
+		// Clients know it as being about pods, whatever is not there.
+		err = apierrors.NewNotFound(schema.GroupResource{Resource: "pods"}, pod.Spec.NodeName)
+	}
+	return base, transport, err
 }
 
 // below is the URL of a path below base.

@@ -43,9 +43,9 @@ func (l *logs) Connect(ctx context.Context, namespace, name, _ string, r *http.R
 	}
 	if pod.Spec.NodeName == "" {
 		// Nothing can have been logged.
-		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }), nil
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }), nil
 	}
-	base, transport, err := l.Kubelets.Kubelet(ctx, pod.Spec.NodeName)
+	base, transport, err := l.kubelet(ctx, pod)
 	if err != nil {
 		return nil, err
 	}
@@ -128,11 +128,9 @@ func parseLogOptions(q url.Values) (*corev1.PodLogOptions, error) {
 		}
 		o.SinceTime = &metav1.Time{Time: t}
 	}
-	stream := corev1.LogStreamAll
 	if text := q.Get("stream"); text != "" {
-		stream = text
+		o.Stream = &text
 	}
-	o.Stream = &stream
 	return o, errors.Join(errs...)
 }
 
@@ -158,9 +156,6 @@ func logQuery(o *corev1.PodLogOptions) url.Values {
 	if o.SinceTime != nil {
 		q.Set("sinceTime", o.SinceTime.UTC().Format("2006-01-02T15:04:05.999999999Z07:00"))
 	}
-	if o.Stream != nil && *o.Stream != corev1.LogStreamAll {
-		q.Set("stream", *o.Stream)
-	}
 	return q
 }
 
@@ -179,15 +174,8 @@ func validateLogOptions(o *corev1.PodLogOptions) field.ErrorList {
 		errs = append(errs, field.Invalid(field.NewPath("sinceSeconds"), *o.SinceSeconds, "must be greater than 0"))
 	}
 	if o.Stream != nil {
-		switch *o.Stream {
-		case corev1.LogStreamAll:
-		case corev1.LogStreamStdout, corev1.LogStreamStderr:
-			if o.TailLines != nil {
-				errs = append(errs, field.Forbidden(field.NewPath(""), "`tailLines` and specific `stream` are mutually exclusive for now"))
-			}
-		default:
-			errs = append(errs, field.NotSupported(field.NewPath("stream"), *o.Stream, []string{corev1.LogStreamAll, corev1.LogStreamStdout, corev1.LogStreamStderr}))
-		}
+		// One of the two streams alone is a feature that is off.
+		errs = append(errs, field.Forbidden(field.NewPath("stream"), "may not be specified"))
 	}
 	return errs
 }

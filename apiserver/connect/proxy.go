@@ -10,6 +10,7 @@ import (
 	"net/http/httputil"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -31,7 +32,7 @@ func (*podProxy) Methods() []string { return proxyMethods[:] }
 
 // Connect implements registry.Connecter.
 func (p *podProxy) Connect(ctx context.Context, namespace, id, path string, r *http.Request) (http.Handler, error) {
-	scheme, name, port, err := splitID(id)
+	scheme, name, port, err := splitID("pod", id)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +51,7 @@ func (p *podProxy) Connect(ctx context.Context, namespace, id, path string, r *h
 	if err := proxyable(pod.Status.PodIP); err != nil {
 		return nil, err
 	}
-	return proxyTo(scheme, pod.Status.PodIP, port, path, r, p.Network), nil
+	return proxyTo(scheme, address(pod.Status.PodIP, port), path, r, p.Network), nil
 }
 
 // serviceProxy serves services/proxy.
@@ -61,53 +62,66 @@ func (*serviceProxy) Methods() []string { return proxyMethods[:] }
 
 // Connect implements registry.Connecter.
 func (p *serviceProxy) Connect(ctx context.Context, namespace, id, path string, r *http.Request) (http.Handler, error) {
-	scheme, name, port, err := splitID(id)
+	scheme, name, port, err := splitID("service", id)
 	if err != nil {
 		return nil, err
 	}
-	svc, err := p.Client.CoreV1().Services(namespace).Get(ctx, name, metav1.GetOptions{})
-	if err != nil {
-		return nil, err
-	}
-	wanted := ""
-	found := false
-	for _, sp := range svc.Spec.Ports {
-		if port == "" && len(svc.Spec.Ports) == 1 || sp.Name == port && port != "" || strconv.Itoa(int(sp.Port)) == port {
-			wanted, found = sp.Name, true
-			break
+	if n, err := strconv.ParseInt(port, 10, 64); err == nil {
+		svc, err := p.Client.CoreV1().Services(namespace).Get(ctx, name, metav1.GetOptions{})
+		if err != nil {
+			return nil, err
 		}
+		i := slices.IndexFunc(svc.Spec.Ports, func(sp corev1.ServicePort) bool { return int64(sp.Port) == n })
+		if i < 0 {
+			return nil, apierrors.NewServiceUnavailable(fmt.Sprintf("no service port %d found for service %q", n, name))
+		}
+		port = svc.Spec.Ports[i].Name
 	}
-	if !found {
-		return nil, apierrors.NewServiceUnavailable(fmt.Sprintf("no service port %q found for service %q", port, name))
+	host, err := p.endpoint(ctx, namespace, name, port)
+	if err != nil {
+		return nil, err
 	}
-	slices, err := p.Client.DiscoveryV1().EndpointSlices(namespace).List(ctx, metav1.ListOptions{
-		LabelSelector: labels.Set{discoveryv1.LabelServiceName: name}.String(),
+	return proxyTo(scheme, host, path, r, p.Network), nil
+}
+
+// endpoint chooses the address of a ready pod behind the port of that name of
+// a service.
+func (p *serviceProxy) endpoint(ctx context.Context, namespace, service, port string) (string, error) {
+	found, err := p.Client.DiscoveryV1().EndpointSlices(namespace).List(ctx, metav1.ListOptions{
+		LabelSelector: labels.Set{discoveryv1.LabelServiceName: service}.String(),
 	})
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	type endpoint struct{ ip, port string }
-	var ready []endpoint
-	for i := range slices.Items {
-		for _, sp := range slices.Items[i].Ports {
-			if sp.Port == nil || sp.Name == nil && wanted != "" || sp.Name != nil && *sp.Name != wanted {
+	rand.Shuffle(len(found.Items), func(i, j int) { found.Items[i], found.Items[j] = found.Items[j], found.Items[i] })
+	for _, slice := range found.Items {
+		for _, sp := range slice.Ports {
+			if sp.Port == nil || sp.Name == nil || *sp.Name != port || len(slice.Endpoints) == 0 {
 				continue
 			}
-			for _, e := range slices.Items[i].Endpoints {
-				if e.Conditions.Ready == nil || *e.Conditions.Ready {
-					ready = append(ready, endpoint{e.Addresses[0], strconv.Itoa(int(*sp.Port))})
+			first := rand.IntN(len(slice.Endpoints))
+			for i := range slice.Endpoints {
+				e := &slice.Endpoints[(first+i)%len(slice.Endpoints)]
+				if (e.Conditions.Ready == nil || *e.Conditions.Ready) && p.isPod(ctx, namespace, e) {
+					return net.JoinHostPort(e.Addresses[0], strconv.Itoa(int(*sp.Port))), nil
 				}
 			}
 		}
 	}
-	if len(ready) == 0 {
-		return nil, apierrors.NewServiceUnavailable(fmt.Sprintf("no endpoints available for service %q", name))
+	return "", apierrors.NewServiceUnavailable(fmt.Sprintf("no endpoints available for service %q", service))
+}
+
+// isPod reports whether an endpoint is what it says it is, an address of a pod
+// in the namespace; for endpoints are what users write.
+func (p *serviceProxy) isPod(ctx context.Context, namespace string, e *discoveryv1.Endpoint) bool {
+	if e.TargetRef == nil || e.TargetRef.Namespace != namespace || len(e.Addresses) == 0 {
+		return false
 	}
-	chosen := ready[rand.IntN(len(ready))]
-	if err := proxyable(chosen.ip); err != nil {
-		return nil, err
+	pod, err := p.pod(ctx, namespace, e.TargetRef.Name)
+	if err != nil || proxyable(e.Addresses[0]) != nil {
+		return false
 	}
-	return proxyTo(scheme, chosen.ip, chosen.port, path, r, p.Network), nil
+	return slices.ContainsFunc(pod.Status.PodIPs, func(ip corev1.PodIP) bool { return ip.IP == e.Addresses[0] })
 }
 
 // nodeProxy serves nodes/proxy: the kubelet, or a port of the node.
@@ -118,7 +132,7 @@ func (*nodeProxy) Methods() []string { return proxyMethods[:] }
 
 // Connect implements registry.Connecter.
 func (p *nodeProxy) Connect(ctx context.Context, _, id, path string, r *http.Request) (http.Handler, error) {
-	scheme, name, port, err := splitID(id)
+	scheme, name, port, err := splitID("node", id)
 	if err != nil {
 		return nil, err
 	}
@@ -137,10 +151,13 @@ func (p *nodeProxy) Connect(ctx context.Context, _, id, path string, r *http.Req
 	}
 	for _, a := range node.Status.Addresses {
 		if a.Type == corev1.NodeInternalIP {
-			return proxyTo(scheme, a.Address, port, path, r, p.Network), nil
+			if err := proxyable(a.Address); err != nil {
+				return nil, err
+			}
+			return proxyTo(scheme, address(a.Address, port), path, r, p.Network), nil
 		}
 	}
-	return nil, apierrors.NewServiceUnavailable(fmt.Sprintf("node %q has no internal address", name))
+	return nil, fmt.Errorf("no preferred addresses found; known addresses: %v", node.Status.Addresses)
 }
 
 // proxyable refuses addresses that would lead to this machine itself rather
@@ -148,13 +165,13 @@ func (p *nodeProxy) Connect(ctx context.Context, _, id, path string, r *http.Req
 func proxyable(text string) error {
 	ip, err := netip.ParseAddr(text)
 	if err != nil || ip.IsUnspecified() || ip.IsLoopback() || ip.IsLinkLocalUnicast() || ip.IsMulticast() {
-		return apierrors.NewBadRequest(fmt.Sprintf("address not allowed: %q", text))
+		return apierrors.NewBadRequest("address not allowed")
 	}
 	return nil
 }
 
 // splitID takes "[scheme:]name[:port]" apart.
-func splitID(id string) (scheme, name, port string, err error) {
+func splitID(kind, id string) (scheme, name, port string, err error) {
 	parts := strings.Split(id, ":")
 	switch len(parts) {
 	case 1:
@@ -165,7 +182,7 @@ func splitID(id string) (scheme, name, port string, err error) {
 		scheme, name, port = parts[0], parts[1], parts[2]
 	}
 	if name == "" || len(parts) > 3 || scheme != "" && scheme != "http" && scheme != "https" {
-		return "", "", "", apierrors.NewBadRequest(fmt.Sprintf("invalid request %q: want [http:|https:]NAME[:PORT]", id))
+		return "", "", "", apierrors.NewBadRequest(fmt.Sprintf("invalid %s request %q", kind, id))
 	}
 	if scheme == "" {
 		scheme = "http"
@@ -173,12 +190,19 @@ func splitID(id string) (scheme, name, port string, err error) {
 	return scheme, name, port, nil
 }
 
-// proxyTo hands the request to a server in the pod network.
-func proxyTo(scheme, ip, port, path string, r *http.Request, transport http.RoundTripper) http.Handler {
-	host := ip
-	if port != "" {
-		host = net.JoinHostPort(ip, port)
+// address is a host with a port, which may be empty.
+func address(ip, port string) string {
+	switch {
+	case port != "":
+		return net.JoinHostPort(ip, port)
+	case strings.Contains(ip, ":"):
+		return "[" + ip + "]"
 	}
+	return ip
+}
+
+// proxyTo hands the request to a server in the pod network.
+func proxyTo(scheme, host, path string, r *http.Request, transport http.RoundTripper) http.Handler {
 	target := &url.URL{Scheme: scheme, Host: host, Path: path, RawQuery: r.URL.RawQuery}
 	if path == "" {
 		// Relative links of the page would lead beside the proxy.

@@ -33,9 +33,6 @@ func (s *streams) Connect(ctx context.Context, namespace, name, _ string, r *htt
 	if s.endpoint == "portForward" {
 		query["port"] = asked["ports"]
 	} else {
-		if err := checkStreams(asked, s.endpoint); err != nil {
-			return nil, err
-		}
 		container, err := chooseContainer(pod, asked.Get("container"))
 		if err != nil {
 			return nil, err
@@ -53,8 +50,14 @@ func (s *streams) Connect(ctx context.Context, namespace, name, _ string, r *htt
 	if pod.Spec.NodeName == "" {
 		return nil, apierrors.NewBadRequest(fmt.Sprintf("pod %s does not have a host assigned", pod.Name))
 	}
-	base, transport, err := s.Kubelets.Kubelet(ctx, pod.Spec.NodeName)
+	base, transport, err := s.kubelet(ctx, pod)
 	if err != nil {
+		return nil, err
+	}
+	if r.Header.Get("Upgrade") == "" {
+		return nil, apierrors.NewBadRequest("Upgrade request required")
+	}
+	if err := checkStreams(asked, s.endpoint); err != nil {
 		return nil, err
 	}
 	target := below(base, path...)
@@ -69,6 +72,8 @@ func checkStreams(q url.Values, endpoint string) error {
 	stdin, stdout, stderr := isTrue(q.Get("stdin")), isTrue(q.Get("stdout")), isTrue(q.Get("stderr"))
 	var text string
 	switch {
+	case endpoint == "portForward":
+		return nil
 	case isTrue(q.Get("tty")) && stderr:
 		text = "tty and stderr cannot both be true"
 	case !stdin && !stdout && !stderr:

@@ -150,6 +150,15 @@ func (h *Handler) decodeObject(ctx context.Context, r *request, fieldValidation 
 // decode reads an object that has to be of a kind; what strict reading finds
 // becomes warnings or an error.
 func (h *Handler) decode(ctx context.Context, data []byte, media codec.Media, fieldValidation string, want schema.GroupVersionKind, into runtime.Object) (runtime.Object, error) {
+	return h.decodeAny(ctx, data, media, fieldValidation, want, into, nil)
+}
+
+// decodeAny is decode for a kind that may come in other versions too, which
+// accept, if set, makes the wanted one of.
+func (h *Handler) decodeAny(
+	ctx context.Context, data []byte, media codec.Media, fieldValidation string, want schema.GroupVersionKind, into runtime.Object,
+	accept func(schema.GroupVersionKind, runtime.Object) runtime.Object,
+) (runtime.Object, error) {
 	if u, ok := into.(*unstructured.Unstructured); ok {
 		u.SetGroupVersionKind(want)
 	}
@@ -165,6 +174,11 @@ func (h *Handler) decode(ctx context.Context, data []byte, media codec.Media, fi
 		return nil, apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: converting (%s.%s) to (%s.%s): unknown conversion", gvk.Kind, gvk.Version, want.Kind, gvk.Version, gvk.Kind, shortGroup(want.Group), want.Kind))
 	}
 	if gvk.GroupVersion() != want.GroupVersion() {
+		if accept != nil {
+			if out := accept(*gvk, obj); out != nil {
+				return out, nil
+			}
+		}
 		return nil, apierrors.NewBadRequest(fmt.Sprintf("the API version in the data (%s) does not match the expected API version (%s)", gvk.GroupVersion(), want.GroupVersion()))
 	}
 	return obj, nil

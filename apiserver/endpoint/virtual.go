@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	genericrequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/warning"
 
@@ -135,9 +136,16 @@ func (h *Handler) virtualCreate(w http.ResponseWriter, r *request, v *registry.V
 	if err != nil {
 		return err
 	}
-	obj, err := h.decode(ctx, data, media, opts.FieldValidation, v.Kind, c.New())
+	var accept func(schema.GroupVersionKind, runtime.Object) runtime.Object
+	if a, ok := c.(registry.Accepter); ok {
+		accept = a.Accept
+	}
+	obj, err := h.decodeAny(ctx, data, media, opts.FieldValidation, v.Kind, c.New(), accept)
 	if err != nil {
 		return err
+	}
+	if d, ok := c.(registry.Defaulter); ok {
+		d.Default(obj)
 	}
 	if m, err := meta.Accessor(obj); err == nil && v.Namespaced {
 		if ns := m.GetNamespace(); ns != "" && ns != r.namespace {
@@ -149,8 +157,11 @@ func (h *Handler) virtualCreate(w http.ResponseWriter, r *request, v *registry.V
 		o.SetManagedFields(nil)
 		h.Registry.TrackNew(v.Kind, v.Subresource, o, registry.ManagerName(opts.FieldManager, r.UserAgent()))
 	}
+	if err := h.mutate(ctx, r, v, admission.Create, obj, opts, len(opts.DryRun) > 0); err != nil {
+		return err
+	}
 	admit := func(ctx context.Context, obj runtime.Object) error {
-		return h.admit(ctx, r, v, admission.Create, obj, opts, len(opts.DryRun) > 0)
+		return h.validate(ctx, r, v, admission.Create, obj, opts, len(opts.DryRun) > 0)
 	}
 	got, err := c.Create(ctx, r.namespace, r.info.Name, obj, opts, admit)
 	if err != nil {
@@ -164,20 +175,31 @@ func (h *Handler) virtualCreate(w http.ResponseWriter, r *request, v *registry.V
 	return nil
 }
 
-// admit asks all of admission about a computed resource.
-func (h *Handler) admit(ctx context.Context, r *request, v *registry.Virtual, op admission.Operation, obj, opts runtime.Object, dryRun bool) error {
+// mutate asks the first half of admission about a computed resource, validate
+// the second.
+func (h *Handler) mutate(ctx context.Context, r *request, v *registry.Virtual, op admission.Operation, obj, opts runtime.Object, dryRun bool) error {
 	if len(h.Admission) == 0 {
 		return nil
 	}
+	a := attributesOf(ctx, r, v, op, obj, opts, dryRun)
+	return refused(h.Admission.Admit(ctx, a), a)
+}
+
+func (h *Handler) validate(ctx context.Context, r *request, v *registry.Virtual, op admission.Operation, obj, opts runtime.Object, dryRun bool) error {
+	if len(h.Admission) == 0 {
+		return nil
+	}
+	a := attributesOf(ctx, r, v, op, obj, opts, dryRun)
+	return refused(h.Admission.Validate(ctx, a), a)
+}
+
+func attributesOf(ctx context.Context, r *request, v *registry.Virtual, op admission.Operation, obj, opts runtime.Object, dryRun bool) *admission.Attributes {
 	a := &admission.Attributes{
 		Operation: op, Resource: r.gvr, Kind: v.Kind, Subresource: r.info.Subresource, Namespace: r.namespace, Name: r.info.Name,
 		Object: obj, Options: opts, DryRun: dryRun,
 	}
 	a.User, _ = genericrequest.UserFrom(ctx)
-	if err := h.Admission.Admit(ctx, a); err != nil {
-		return refused(err, a)
-	}
-	return refused(h.Admission.Validate(ctx, a), a)
+	return a
 }
 
 // refused makes an error of admission into a status.
@@ -190,7 +212,10 @@ func refused(err error, a *admission.Attributes) error {
 
 func (h *Handler) connect(w http.ResponseWriter, r *request, c registry.Connecter, v *registry.Virtual) error {
 	if r.Method != http.MethodGet {
-		if err := h.admit(r.Context(), r, v, admission.Connect, nil, nil, false); err != nil {
+		if err := h.mutate(r.Context(), r, v, admission.Connect, nil, nil, false); err != nil {
+			return err
+		}
+		if err := h.validate(r.Context(), r, v, admission.Connect, nil, nil, false); err != nil {
 			return err
 		}
 	}

@@ -70,7 +70,6 @@ type Definition[T Object] struct {
 	// Subresources are served like /status.
 	Subresources map[string]Part[T]
 	Resets       map[string][]string
-	Owns         map[string][]string
 
 	// GetScale and SetScale, if set, serve /scale.
 	GetScale func(obj T, scale *autoscalingv1.Scale)
@@ -111,8 +110,8 @@ func (d Definition[T]) Kind() *Kind {
 		Rules:          RulesOf(d.Rules),
 		Canonicalize:   one(d.Canonicalize),
 		CreateOnUpdate: d.CreateOnUpdate, UnconditionalUpdate: d.UnconditionalUpdate, Deprecated: d.Deprecated,
-		Resets: d.Resets, Owns: d.Owns,
-		TTL: get(d.TTL), MarkDeleted: one(d.MarkDeleted), ReturnDeleted: d.ReturnDeleted, NoDependents: d.NoDependents, DefaultPropagation: d.DefaultPropagation,
+		Resets: d.Resets,
+		TTL:    get(d.TTL), MarkDeleted: one(d.MarkDeleted), ReturnDeleted: d.ReturnDeleted, NoDependents: d.NoDependents, DefaultPropagation: d.DefaultPropagation,
 		Fields: get(d.Fields), FieldNames: d.FieldNames, NoNamespaceField: d.NoNamespaceField,
 		FieldAliases: d.FieldAliases, UnknownField: d.UnknownField,
 		Columns: d.Columns, Cells: get(d.Cells), Conditions: get(d.Conditions),

@@ -154,9 +154,6 @@ type Kind struct {
 	// changes are taken back; besides the spec for status and the status for
 	// the rest.
 	Resets map[string][]string
-	// Owns names the only fields that writers of a subresource can own, such
-	// as "spec.containers.*.resources", where * is any key of a list.
-	Owns map[string][]string
 
 	// Fields returns the selectable fields besides metadata.name and
 	// metadata.namespace. FieldNames lists them; a selector that names

@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -27,7 +28,7 @@ func (b *binder) Create(ctx context.Context, namespace, name string, obj runtime
 	if name == "" {
 		name = binding.Name
 	}
-	if binding.Name != "" && binding.Name != name {
+	if binding.Name != name {
 		return nil, apierrors.NewBadRequest("name in URL does not match name in Binding object")
 	}
 	if errs := validateBinding(binding); len(errs) > 0 {
@@ -35,6 +36,9 @@ func (b *binder) Create(ctx context.Context, namespace, name string, obj runtime
 	}
 	if err := admit(ctx, binding); err != nil {
 		return nil, err
+	}
+	if name == "" {
+		return nil, apierrors.NewBadRequest("Name parameter required.")
 	}
 	write := registry.Write{
 		Namespace: namespace, Name: name, Subresource: "binding", Manager: opts.FieldManager,
@@ -45,7 +49,8 @@ func (b *binder) Create(ctx context.Context, namespace, name string, obj runtime
 		if err := assign(pod, binding); err != nil {
 			return nil, false, err
 		}
-		return pod, false, nil
+		// What a binding writes has no manager.
+		return pod, true, nil
 	})
 	if err != nil {
 		return nil, err
@@ -61,6 +66,10 @@ func validateBinding(b *corev1.Binding) field.ErrorList {
 	}
 	if b.Target.Name == "" {
 		errs = append(errs, field.Required(target.Child("name"), ""))
+	} else if len(errs) == 0 {
+		for _, msg := range validation.NameIsDNSSubdomain(b.Target.Name, false) {
+			errs = append(errs, field.Invalid(target.Child("name"), b.Target.Name, msg))
+		}
 	}
 	return errs
 }
@@ -99,6 +108,6 @@ func assign(pod *corev1.Pod, b *corev1.Binding) error {
 		}
 		pod.Labels[k] = v
 	}
-	setCondition(&pod.Status, corev1.PodCondition{Type: corev1.PodScheduled, Status: corev1.ConditionTrue, ObservedGeneration: pod.Generation})
+	setCondition(&pod.Status, corev1.PodCondition{Type: corev1.PodScheduled, Status: corev1.ConditionTrue})
 	return nil
 }

@@ -50,22 +50,6 @@ func (r *Resource) fieldManager(subresource string) (*managedfields.FieldManager
 // resetFields are the fields that writers cannot own because the server takes
 // their changes back.
 func (r *Resource) resetFields(subresource string) map[fieldpath.APIVersion]fieldpath.Filter {
-	version := fieldpath.APIVersion(r.GVK.GroupVersion().String())
-	if owns := r.Kind.Owns[subresource]; len(owns) > 0 {
-		var prefixes []*fieldpath.SetMatcher
-		for _, p := range owns {
-			var parts []any
-			for name := range strings.SplitSeq(p, ".") {
-				if name == "*" {
-					parts = append(parts, fieldpath.MatchAnyPathElement())
-				} else {
-					parts = append(parts, name)
-				}
-			}
-			prefixes = append(prefixes, fieldpath.MakePrefixMatcherOrDie(parts...))
-		}
-		return map[fieldpath.APIVersion]fieldpath.Filter{version: fieldpath.NewIncludeMatcherFilter(prefixes...)}
-	}
 	paths := r.Kind.Resets[subresource]
 	switch {
 	case r.Kind.Status == nil:
@@ -85,7 +69,9 @@ func (r *Resource) resetFields(subresource string) map[fieldpath.APIVersion]fiel
 		}
 		set.Insert(path)
 	}
-	return fieldpath.NewExcludeFilterSetMap(map[fieldpath.APIVersion]*fieldpath.Set{version: set})
+	return fieldpath.NewExcludeFilterSetMap(map[fieldpath.APIVersion]*fieldpath.Set{
+		fieldpath.APIVersion(r.GVK.GroupVersion().String()): set,
+	})
 }
 
 // track writes down in obj what the manager of a write owns now. Both objects

@@ -125,8 +125,7 @@ func (r *Resource) rescale(ctx context.Context, shown kinds.Object, w Write, f S
 		return nil, apierrors.NewConflict(r.GroupResource(), w.Name, fmt.Errorf("%s", modified))
 	}
 	if scale.UID != "" && scale.UID != shown.GetUID() {
-		gr := schema.GroupResource{Group: r.GVR.Group, Resource: r.GVR.Resource + "/scale"}
-		return nil, apierrors.NewConflict(gr, w.Name, failed("UID", scale.UID, shown.GetUID()))
+		return nil, r.preconditionFailed(&w, scale.UID, shown.GetUID())
 	}
 	if err := r.checkScale(scale, w.Name); err != nil {
 		return nil, err

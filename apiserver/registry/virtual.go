@@ -44,6 +44,18 @@ type Creater interface {
 	Create(ctx context.Context, namespace, name string, obj runtime.Object, opts *metav1.CreateOptions, admit func(context.Context, runtime.Object) error) (runtime.Object, error)
 }
 
+// Defaulter is a Creater that fills in what bodies leave out.
+type Defaulter interface {
+	Default(obj runtime.Object)
+}
+
+// Accepter is a Creater that takes bodies of further versions.
+type Accepter interface {
+	// Accept returns a body of the kind given as the value that Create takes;
+	// nil if it is none that is understood.
+	Accept(gvk schema.GroupVersionKind, obj runtime.Object) runtime.Object
+}
+
 // Getter answers GET of one object.
 type Getter interface {
 	Get(ctx context.Context, namespace, name string, opts *metav1.GetOptions) (runtime.Object, error)

@@ -123,34 +123,39 @@ func KeyID(public crypto.PublicKey) (string, error) {
 // New implements registry.Creater.
 func (*Issuer) New() runtime.Object { return &authenticationv1.TokenRequest{} }
 
+// Default implements registry.Defaulter.
+func (*Issuer) Default(obj runtime.Object) {
+	if request, ok := obj.(*authenticationv1.TokenRequest); ok && request.Spec.ExpirationSeconds == nil {
+		seconds := int64(defaultLifetime / time.Second)
+		request.Spec.ExpirationSeconds = &seconds
+	}
+}
+
 // Create implements registry.Creater: it answers a TokenRequest for the
 // service account name.
-func (i *Issuer) Create(ctx context.Context, namespace, name string, obj runtime.Object, opts *metav1.CreateOptions, admit func(context.Context, runtime.Object) error) (runtime.Object, error) {
+func (i *Issuer) Create(ctx context.Context, namespace, name string, obj runtime.Object, _ *metav1.CreateOptions, admit func(context.Context, runtime.Object) error) (runtime.Object, error) {
 	request := obj.(*authenticationv1.TokenRequest)
+	kind := schema.GroupKind{Group: authenticationv1.GroupName, Kind: "TokenRequest"}
+	meta := field.NewPath("metadata")
+	if request.Name != "" && request.Name != name {
+		return nil, apierrors.NewInvalid(kind, name, field.ErrorList{field.Invalid(meta.Child("name"), request.Name, "must match the service account name if specified")})
+	}
 	account, err := i.config.Client.CoreV1().ServiceAccounts(namespace).Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
 		return nil, err
 	}
-	if request.Name == "" {
-		request.Name = name
+	if request.UID != "" && request.UID != account.UID {
+		return nil, apierrors.NewConflict(schema.GroupResource{Group: kind.Group, Resource: kind.Kind}, name,
+			fmt.Errorf("the UID in the token request (%s) does not match the UID of the service account (%s)", request.UID, account.UID))
 	}
-	if request.Namespace == "" {
-		request.Namespace = namespace
-	}
-	if request.Name != name || request.Namespace != namespace {
-		return nil, apierrors.NewBadRequest("name and namespace of the token request must be those of the service account")
-	}
+	request.Name, request.Namespace, request.UID = name, namespace, account.UID
 	request.CreationTimestamp = metav1.Now()
 	request.Status = authenticationv1.TokenRequestStatus{}
-	if request.Spec.ExpirationSeconds == nil {
-		seconds := int64(defaultLifetime / time.Second)
-		request.Spec.ExpirationSeconds = &seconds
-	}
 	if len(request.Spec.Audiences) == 0 {
 		request.Spec.Audiences = i.config.Audiences
 	}
 	if errs := validate(&request.Spec); len(errs) > 0 {
-		return nil, apierrors.NewInvalid(schema.GroupKind{Group: authenticationv1.GroupName, Kind: "TokenRequest"}, "", errs)
+		return nil, apierrors.NewInvalid(kind, "", errs)
 	}
 	if err := admit(ctx, request); err != nil {
 		return nil, err
@@ -161,10 +166,6 @@ func (i *Issuer) Create(ctx context.Context, namespace, name string, obj runtime
 			return nil, err
 		}
 	}
-	if len(opts.DryRun) > 0 {
-		return request, nil
-	}
-
 	now := time.Now()
 	asked := time.Duration(*request.Spec.ExpirationSeconds) * time.Second
 	lifetime := asked
@@ -200,27 +201,13 @@ func (i *Issuer) isOwn(audiences []string) bool {
 	return false
 }
 
-func validate(spec *authenticationv1.TokenRequestSpec) field.ErrorList {
-	var errs field.ErrorList
-	path := field.NewPath("spec")
-	seconds := *spec.ExpirationSeconds
-	if seconds < int64(minLifetime/time.Second) {
-		errs = append(errs, field.Invalid(path.Child("expirationSeconds"), seconds, "may not specify a duration less than 10 minutes"))
-	}
-	if seconds > 1<<32 {
-		errs = append(errs, field.Invalid(path.Child("expirationSeconds"), seconds, "may not specify a duration larger than 2^32 seconds"))
-	}
-	return errs
-}
-
 // bind checks the object that the token is to be bound to, and notes it.
 func (i *Issuer) bind(ctx context.Context, account *corev1.ServiceAccount, bound *authenticationv1.BoundObjectReference, say *private) error {
 	var uid types.UID
 	core := i.config.Client.CoreV1()
-	resource := schema.GroupResource{}
-	switch (schema.GroupVersionKind{Group: "", Version: bound.APIVersion, Kind: bound.Kind}) {
-	case corev1.SchemeGroupVersion.WithKind("Pod"):
-		resource.Resource = "pods"
+	gvk := schema.FromAPIVersionAndKind(bound.APIVersion, bound.Kind)
+	switch gvk.GroupKind() {
+	case schema.GroupKind{Kind: "Pod"}:
 		pod, err := core.Pods(account.Namespace).Get(ctx, bound.Name, metav1.GetOptions{})
 		if err != nil {
 			return err
@@ -238,16 +225,14 @@ func (i *Issuer) bind(ctx context.Context, account *corev1.ServiceAccount, bound
 				return err
 			}
 		}
-	case corev1.SchemeGroupVersion.WithKind("Node"):
-		resource.Resource = "nodes"
+	case schema.GroupKind{Kind: "Node"}:
 		node, err := core.Nodes().Get(ctx, bound.Name, metav1.GetOptions{})
 		if err != nil {
 			return err
 		}
 		uid = node.UID
 		say.Node = &ref{Name: node.Name, UID: string(uid)}
-	case corev1.SchemeGroupVersion.WithKind("Secret"):
-		resource.Resource = "secrets"
+	case schema.GroupKind{Kind: "Secret"}:
 		secret, err := core.Secrets(account.Namespace).Get(ctx, bound.Name, metav1.GetOptions{})
 		if err != nil {
 			return err
@@ -255,10 +240,14 @@ func (i *Issuer) bind(ctx context.Context, account *corev1.ServiceAccount, bound
 		uid = secret.UID
 		say.Secret = &ref{Name: secret.Name, UID: string(uid)}
 	default:
-		return apierrors.NewBadRequest(fmt.Sprintf("cannot bind token to object of type %s", schema.FromAPIVersionAndKind(bound.APIVersion, bound.Kind).String()))
+		text := "cannot bind token to object of type " + gvk.String()
+		if isWebhooks(bound) {
+			text += " (feature gate APIServerWebhookAuthenticationToken is disabled)"
+		}
+		return apierrors.NewBadRequest(text)
 	}
 	if bound.UID != "" && bound.UID != uid {
-		return apierrors.NewConflict(resource, bound.Name, fmt.Errorf("the UID in the bound object reference (%s) does not match the UID in record. The object might have been deleted and then recreated", bound.UID))
+		return apierrors.NewConflict(schema.GroupResource{Resource: bound.Kind}, bound.Name, fmt.Errorf("the UID in the bound object reference (%s) does not match the UID in record. The object might have been deleted and then recreated", bound.UID))
 	}
 	return nil
 }

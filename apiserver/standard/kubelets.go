@@ -48,7 +48,10 @@ func (k *NodeKubelets) Kubelet(ctx context.Context, name string) (*url.URL, http
 			}
 		}
 	}
-	return nil, nil, apierrors.NewServiceUnavailable(fmt.Sprintf("node %q has not reported where its kubelet listens", name))
+	if port == 0 && len(node.Status.Addresses) > 0 {
+		return nil, nil, apierrors.NewServiceUnavailable(fmt.Sprintf("node %q has not reported where its kubelet listens", name))
+	}
+	return nil, nil, fmt.Errorf("no preferred addresses found; known addresses: %v", node.Status.Addresses)
 }
 
 // CloseIdleConnections closes connections that are not in use.

@@ -42,7 +42,8 @@ func namespace() *kinds.Kind {
 		Canonicalize:        labelWithName,
 		UnconditionalUpdate: true,
 		ReturnDeleted:       true,
-		GracefulDelete: func(_ context.Context, ns *corev1.Namespace, _ *metav1.DeleteOptions) bool {
+		GracefulDelete: func(_ context.Context, ns *corev1.Namespace, opts *metav1.DeleteOptions) bool {
+			opts.GracePeriodSeconds = nil // it takes what it takes
 			ns.Status.Phase = corev1.NamespaceTerminating
 			return len(ns.Spec.Finalizers) > 0
 		},

@@ -56,13 +56,6 @@ func pod() *kinds.Kind {
 				ValidateUpdate: func(_ context.Context, p, old *corev1.Pod) field.ErrorList { return podspec.ValidateResize(p, old) },
 			},
 		},
-		Owns: map[string][]string{
-			"ephemeralcontainers": {"spec.ephemeralContainers"},
-			"resize": {
-				"spec.containers.*.resources", "spec.containers.*.resizePolicy",
-				"spec.initContainers.*.resources", "spec.initContainers.*.resizePolicy",
-			},
-		},
 
 		Fields: func(p *corev1.Pod) fields.Set {
 			ip := ""
