@@ -12,47 +12,55 @@ import (
 )
 
 // declared adds to the errors that were found by hand what the rules of the
-// Go type's tags refuse, in the version that is written. Errors by hand that
-// say the same, or are marked as covered by such a rule, give way to it.
-// Objects are in their stored form; old is nil on create.
+// Go type's tags refuse. Errors by hand that say the same, or are marked as
+// covered by such a rule, give way to it, and none is said twice. Objects are
+// in their stored form; old is nil on create.
 func (r *Resource) declared(ctx context.Context, what operation.Type, obj, old kinds.Object, subresource string, errs field.ErrorList) field.ErrorList {
-	k := r.Kind
-	rules := k.Rules
-	seen := r.view != nil && r.view.Rules != nil
-	if seen {
-		rules = r.view.Rules
-	}
-	if rules == nil {
+	if r.IsUnstructured() {
 		return errs
 	}
 	op := operation.Operation{Type: what}
 	if subresource != "" {
 		op.Request.Subresources = []string{subresource}
 	}
-	if k.RuleOptions != nil {
-		op.Options = k.RuleOptions(obj, old)
+	found, err := r.found(ctx, op, obj, old)
+	if err != nil {
+		return append(errs, field.InternalError(nil, err))
 	}
-	if seen {
-		var err error
-		if obj, err = r.FromStored(obj); err != nil {
-			return append(errs, field.InternalError(nil, err))
-		}
-		if old != nil {
-			if old, err = r.FromStored(old); err != nil {
-				return append(errs, field.InternalError(nil, err))
-			}
-		}
+	if len(found) > 0 {
+		found = validate.FilterEnforcedDeclarativeErrors(ctx, found, withBeta)
 	}
-	found := rules(ctx, op, obj, old)
-	if len(found) == 0 {
-		return errs
+	if len(errs) == 0 {
+		return found
 	}
-	found = validate.FilterEnforcedDeclarativeErrors(ctx, found, withBeta)
 	errs = slices.DeleteFunc(errs, func(err *field.Error) bool {
 		return slices.ContainsFunc(found, func(f *field.Error) bool { return same(err, f) })
 	})
-	errs = validate.FilterCoveredHandwrittenErrors(ctx, errs, found, withBeta)
-	return append(errs, found...)
+	return append(validate.FilterCoveredHandwrittenErrors(ctx, errs, found, withBeta), found...)
+}
+
+// found is what the rules of the version that is written find.
+func (r *Resource) found(ctx context.Context, op operation.Operation, obj, old kinds.Object) (field.ErrorList, error) {
+	k := r.Kind
+	if k.RuleOptions != nil {
+		op.Options = k.RuleOptions(obj, old)
+	}
+	if r.view == nil || r.view.Rules == nil {
+		if k.Rules == nil {
+			return nil, nil
+		}
+		return k.Rules(ctx, op, obj, old), nil
+	}
+	obj, err := r.FromStored(obj)
+	if err != nil {
+		return nil, err
+	}
+	if old != nil {
+		if old, err = r.FromStored(old); err != nil {
+			return nil, err
+		}
+	}
+	return r.view.Rules(ctx, op, obj, old), nil
 }
 
 // same reports whether two errors say the same, if in other words: those of

@@ -18,6 +18,8 @@ import (
 const podSpec = `{"containers":[{"name":"a","image":"i"}]}`
 const template = `"selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"b"}},"spec":` + podSpec + `}`
 
+const devices = `{"requests":[{"name":"a","exactly":{"deviceClassName":"c"}},{"name":"b","firstAvailable":[{"name":"s","deviceClassName":"c"}]}]}`
+
 // minimal are objects that nothing is wrong with.
 var minimal = map[string]string{
 	"Namespace":             `{}`,
@@ -75,8 +77,14 @@ var minimal = map[string]string{
 	"MutatingAdmissionPolicyBinding": `{"spec":{"policyName":"p"}}`,
 	"CustomResourceDefinition":       `{"metadata":{"name":"things.example.com"},"spec":{"group":"example.com","scope":"Cluster","names":{"plural":"things","kind":"Thing"},"versions":[{"name":"v1","served":true,"storage":true,"schema":{"openAPIV3Schema":{"type":"object"}}}]}}`,
 	"StorageVersionMigration":        `{"spec":{"resource":{"resource":"pods"}}}`,
-	"FlowSchema":                     `{"spec":{"priorityLevelConfiguration":{"name":"l"}}}`,
-	"PriorityLevelConfiguration":     `{"spec":{"type":"Limited","limited":{"limitResponse":{"type":"Reject"}}}}`,
+	"DeviceClass":                    `{"spec":{"selectors":[{"cel":{"expression":"true"}}]}}`,
+	"ResourceClaim":                  `{"spec":{"devices":` + devices + `}}`,
+	"ResourceClaimTemplate":          `{"spec":{"spec":{"devices":` + devices + `}}}`,
+	"ResourceSlice":                  `{"spec":{"driver":"d.x","pool":{"name":"p","resourceSliceCount":1},"nodeName":"n","devices":[{"name":"d"}]}}`,
+	"DeviceTaintRule":                `{"spec":{"taint":{"key":"k","effect":"NoSchedule"}}}`,
+
+	"FlowSchema":                 `{"spec":{"priorityLevelConfiguration":{"name":"l"}}}`,
+	"PriorityLevelConfiguration": `{"spec":{"type":"Limited","limited":{"limitResponse":{"type":"Reject"}}}}`,
 }
 
 func merge(into, patch map[string]any) map[string]any {
@@ -154,15 +162,31 @@ func created(k *kinds.Kind, obj kinds.Object) field.ErrorList {
 
 // declared are the enforced errors of the rules in the type's tags.
 func declared(k *kinds.Kind, what operation.Type, obj, old kinds.Object) field.ErrorList {
-	if k.Rules == nil {
-		return nil
-	}
 	op := operation.Operation{Type: what}
 	if k.RuleOptions != nil {
 		op.Options = k.RuleOptions(obj, old)
 	}
+	rules := k.Rules
+	if k.StoredOnly {
+		v := &k.Views[0]
+		rules, obj = v.Rules, seenBy(v, obj)
+		if old != nil {
+			old = seenBy(v, old)
+		}
+	}
+	if rules == nil {
+		return nil
+	}
 	ctx := context.Background()
-	return validate.FilterEnforcedDeclarativeErrors(ctx, k.Rules(ctx, op, obj, old), true)
+	return validate.FilterEnforcedDeclarativeErrors(ctx, rules(ctx, op, obj, old), true)
+}
+
+func seenBy(v *kinds.View, obj kinds.Object) kinds.Object {
+	seen, err := v.FromStored(obj)
+	if err != nil {
+		panic(err) // the tests' objects can be shown
+	}
+	return seen
 }
 
 func updated(k *kinds.Kind, obj, old kinds.Object) field.ErrorList {

@@ -183,6 +183,15 @@ func (e *Errors) PathSegment(p *field.Path, s string) {
 	}
 }
 
+// GivenName requires of a name that it is a DNS subdomain, but nothing of what
+// one is generated from; the outcome is judged.
+func GivenName(name string, prefix bool) []string {
+	if prefix {
+		return nil
+	}
+	return apivalidation.NameIsDNSSubdomain(name, false)
+}
+
 // UserID requires the ID of a user; nil is fine.
 func (e *Errors) UserID(p *field.Path, id *int64) {
 	if id != nil {

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
+	"github.com/keelson-project/keelson/apiserver/kinds/check"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
 	declared "github.com/keelson-project/keelson/apiserver/kinds/declarative/core/v1"
 	"github.com/keelson-project/keelson/apiserver/kinds/podspec"
@@ -31,6 +32,7 @@ func replicationController() *kinds.Kind {
 		StorageKey: "controllers",
 		New:        func() *corev1.ReplicationController { return &corev1.ReplicationController{} },
 		NewList:    func() runtime.Object { return &corev1.ReplicationControllerList{} },
+		ValidName:  check.GivenName,
 
 		Default: defaultReplicationController,
 		PrepareCreate: func(_ context.Context, rc *corev1.ReplicationController) {

@@ -35,6 +35,9 @@ func ipAddress() *kinds.Kind {
 
 		Rules:    declared.Validate_IPAddress,
 		Validate: func(_ context.Context, o *networkingv1.IPAddress) field.ErrorList { return validateAddress(o) },
+		ValidateUpdate: func(_ context.Context, o, old *networkingv1.IPAddress) field.ErrorList {
+			return validateAddressUpdate(o, old)
+		},
 
 		Columns: []metav1.TableColumnDefinition{
 			column.Name(), column.Text("ParentRef", networkingv1.IPAddressSpec{}.SwaggerDoc()["parentRef"]),

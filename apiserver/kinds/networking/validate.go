@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/validate/content"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -145,6 +146,16 @@ func validateAddress(a *networkingv1.IPAddress) field.ErrorList {
 	e.Messages(p.Child("resource"), ref.Resource, content.IsPathSegmentName(ref.Resource))
 	e.Messages(p.Child("name"), ref.Name, content.IsPathSegmentName(ref.Name))
 	e.Messages(p.Child("namespace"), ref.Namespace, content.IsPathSegmentName(ref.Namespace))
+	return e.List
+}
+
+func validateAddressUpdate(a, old *networkingv1.IPAddress) field.ErrorList {
+	e, ref := &check.Errors{List: validateAddress(a)}, a.Spec.ParentRef
+	if ref != nil && !equality.Semantic.DeepEqual(ref, old.Spec.ParentRef) {
+		// The rules below are not asked where the whole is found changed.
+		e.NotEmpty(field.NewPath("spec", "parentRef", "resource"), ref.Resource)
+		e.NotEmpty(field.NewPath("spec", "parentRef", "name"), ref.Name)
+	}
 	return e.List
 }
 

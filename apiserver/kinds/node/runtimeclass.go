@@ -22,8 +22,9 @@ func runtimeClass() *kinds.Kind {
 
 		CreateOnUpdate: true,
 
-		Rules:    declared.Validate_RuntimeClass,
-		Validate: func(_ context.Context, o *nodev1.RuntimeClass) field.ErrorList { return validate(o) },
+		Rules:          declared.Validate_RuntimeClass,
+		Validate:       func(_ context.Context, o *nodev1.RuntimeClass) field.ErrorList { return validate(o) },
+		ValidateUpdate: func(_ context.Context, o, old *nodev1.RuntimeClass) field.ErrorList { return validateUpdate(o, old) },
 
 		Columns: []metav1.TableColumnDefinition{
 			column.Name(), column.Text("Handler", ""), column.Age(),

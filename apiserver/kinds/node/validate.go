@@ -30,3 +30,12 @@ func validate(rc *nodev1.RuntimeClass) field.ErrorList {
 	}
 	return e.List
 }
+
+func validateUpdate(rc, old *nodev1.RuntimeClass) field.ErrorList {
+	e := &check.Errors{List: validate(rc)}
+	if rc.Handler != "" && rc.Handler != old.Handler {
+		// The rule of the name is not asked where it is found changed.
+		e.DNSLabel(field.NewPath("handler"), rc.Handler)
+	}
+	return e.List
+}

@@ -22,6 +22,8 @@ func deviceClass() *kinds.Kind {
 		New:     func() *resourcev1.DeviceClass { return &resourcev1.DeviceClass{} },
 		NewList: func() runtime.Object { return &resourcev1.DeviceClassList{} },
 
+		ValidName: check.GivenName,
+
 		PrepareCreate: func(_ context.Context, c *resourcev1.DeviceClass) { c.Generation = 1 },
 		PrepareUpdate: func(_ context.Context, c, old *resourcev1.DeviceClass) {
 			if !equality.Semantic.DeepEqual(c.Spec, old.Spec) {

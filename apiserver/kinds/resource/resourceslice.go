@@ -74,6 +74,9 @@ func resourceSlice() *kinds.Kind {
 			resourcev1.ResourceSliceSelectorNodeName, resourcev1.ResourceSliceSelectorDriver, resourcev1.ResourceSliceSelectorPoolName,
 		},
 		NoNamespaceField: true,
+		UnknownField: func(name string) string {
+			return fmt.Sprintf("field label not supported for %s: %s", gvk("ResourceSlice"), name)
+		},
 
 		Columns: []metav1.TableColumnDefinition{
 			column.Name(),

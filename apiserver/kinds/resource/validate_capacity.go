@@ -3,8 +3,8 @@ package resource
 import (
 	"fmt"
 	"math"
+	"strconv"
 
-	"gopkg.in/inf.v0"
 	resourcev1 "k8s.io/api/resource/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
@@ -58,7 +58,7 @@ func validValues(e *check.Errors, p *field.Path, capacity, byDefault resource.Qu
 			found = found || q.Cmp(byDefault) == 0
 		}
 		for i, q := range list {
-			key := q.AsDec().String()
+			key := strconv.FormatInt(q.Value(), 10)
 			if seen[key] {
 				e.Duplicate(p.Index(i), key)
 			}
@@ -71,7 +71,8 @@ func validValues(e *check.Errors, p *field.Path, capacity, byDefault resource.Qu
 }
 
 // valueRange requires limits within the capacity that have the default between
-// them, and whole steps from the lower one to it and to the upper one.
+// them, and whole steps from the lower one to it and to the upper one. Numbers
+// count as rounded up to whole ones, as do those in lists.
 func valueRange(e *check.Errors, p *field.Path, capacity, byDefault resource.Quantity, r *resourcev1.CapacityRequestPolicyRange) {
 	if r.Min == nil {
 		e.Required(p.Child("min"), "required when validRange is defined")
@@ -91,24 +92,7 @@ func valueRange(e *check.Errors, p *field.Path, capacity, byDefault resource.Qua
 		atMost(p.Child("max"), *r.Max, capacity, "max is larger than capacity value")
 		atMost(p.Child("default"), byDefault, *r.Max, "default is more than max")
 	}
-	named := []struct {
-		name string
-		q    *resource.Quantity
-	}{{"default", &byDefault}, {"min", r.Min}, {"max", r.Max}, {"step", r.Step}}
-	fractional := false
-	for _, n := range named {
-		fractional = fractional || n.q != nil && isFraction(*n.q)
-	}
-	fits := true
-	if fractional {
-		for _, n := range named {
-			if n.q != nil && n.q.Cmp(*resource.NewMilliQuantity(n.q.MilliValue(), n.q.Format)) != 0 {
-				e.Invalid(p.Child(n.name), n.q.String(), "value cannot be represented as a milli value")
-				fits = false
-			}
-		}
-	}
-	if r.Step == nil || !fits {
+	if r.Step == nil {
 		return
 	}
 	at := p.Child("step")
@@ -121,20 +105,21 @@ func valueRange(e *check.Errors, p *field.Path, capacity, byDefault resource.Qua
 	if next.Cmp(capacity) > 0 {
 		e.Invalid(at, r.Step.String(), fmt.Sprintf("one step %s is larger than capacity value: %s", next.String(), capacity.String()))
 	}
-	whole := (*resource.Quantity).MilliValue
-	if !fractional {
-		whole = (*resource.Quantity).Value
-		for _, n := range named {
-			if n.q != nil && !int64Range(e, p.Child(n.name), *n.q) {
-				fits = false
-			}
+	named := []struct {
+		name string
+		q    *resource.Quantity
+	}{{"default", &byDefault}, {"min", r.Min}, {"max", r.Max}, {"step", r.Step}}
+	fits := true
+	for _, n := range named {
+		if n.q != nil && !int64Range(e, p.Child(n.name), *n.q) {
+			fits = false
 		}
 	}
 	if !fits {
 		return
 	}
 	for _, q := range []*resource.Quantity{&byDefault, r.Max} {
-		if q != nil && (whole(q)-whole(r.Min))%whole(r.Step) != 0 {
+		if q != nil && (q.Value()-r.Min.Value())%r.Step.Value() != 0 {
 			e.Invalid(at, q.String(), fmt.Sprintf("value is not a multiple of a given step (%s) from (%s)", r.Step.String(), r.Min.String()))
 		}
 	}
@@ -151,10 +136,4 @@ func int64Range(e *check.Errors, p *field.Path, q resource.Quantity) bool {
 		return true
 	}
 	return false
-}
-
-// isFraction reports whether a quantity is no whole number.
-func isFraction(q resource.Quantity) bool {
-	d := q.AsDec()
-	return d.Cmp(new(inf.Dec).Round(d, 0, inf.RoundDown)) != 0
 }
