@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -366,4 +367,90 @@ func TestInterest(t *testing.T) {
 			t.Error("left behind")
 		}
 	})
+}
+
+// TestIndex moves objects between values of the indexed field and compares what
+// is found there with what looking at all objects finds.
+func TestIndex(t *testing.T) {
+	st := memory.New()
+	t.Cleanup(func() { _ = st.Close() })
+	var decoded, encoded atomic.Int64
+	s := source(&decoded, &encoded)
+	s.Index = "k"
+	s.Fields = func(obj kinds.Object) fields.Set { return fields.Set{"k": obj.(*corev1.ConfigMap).Data["k"]} }
+	c := New(st, "/registry/", slog.New(slog.DiscardHandler))
+	res, err := c.Add(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := c.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(func() { cancel(); wg.Wait() })
+	<-c.Ready()
+	check := func() {
+		t.Helper()
+		if _, err := c.Fresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		snap, _ := res.Snapshot()
+		want := map[string][]string{}
+		snap.Ascend("", "", func(it *Item) bool {
+			v := it.Object.(*corev1.ConfigMap).Data["k"]
+			want[v] = append(want[v], it.Key)
+			return true
+		})
+		for _, v := range []string{"x", "y"} {
+			var got []string
+			snap.AscendIndexed(v, "", func(it *Item) bool {
+				if snap.Get(it.Key) != it {
+					t.Errorf("%s under %s is an old one", it.Key, v)
+				}
+				got = append(got, it.Key)
+				return true
+			})
+			if !slices.Equal(got, want[v]) {
+				t.Errorf("under %s there are %v, want %v", v, got, want[v])
+			}
+			if len(got) > 1 {
+				snap.AscendIndexed(v, got[1], func(it *Item) bool {
+					if it.Key != got[1] {
+						t.Errorf("from %s on the first is %s", got[1], it.Key)
+					}
+					return false
+				})
+			}
+		}
+	}
+	values := []string{"", "x", "y"}
+	rnd := rand.New(rand.NewPCG(1, 2))
+	for range 200 {
+		name := fmt.Sprintf("c%d", rnd.IntN(10))
+		key := res.Prefix() + "ns/" + name
+		value, err := configMap(name, values[rnd.IntN(3)]).Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		now, err := st.Get(t.Context(), key)
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			_, err = st.Create(t.Context(), key, value, 0)
+		case err != nil:
+		case rnd.IntN(4) == 0:
+			_, err = st.Delete(t.Context(), key, now.ModRevision)
+		default:
+			_, err = st.Update(t.Context(), key, value, now.ModRevision, 0)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rnd.IntN(5) == 0 {
+			check()
+		}
+	}
+	check()
 }

@@ -71,7 +71,7 @@ func (c *Cache) follow(ctx context.Context) error {
 		e := &entries[i]
 		if r, key := c.route(e.Key); r != nil {
 			if it := r.decode(key, e); it != nil {
-				r.tree.Set(it)
+				r.set(it)
 			}
 		}
 		entries[i] = store.Entry{}
@@ -127,7 +127,7 @@ func (c *Cache) fill(ctx context.Context, r *Resource) error {
 	for i := range entries {
 		key := strings.TrimPrefix(entries[i].Key, r.prefix)
 		if it := r.decode(key, &entries[i]); it != nil {
-			r.tree.Set(it)
+			r.set(it)
 		}
 	}
 	r.publish()

@@ -84,6 +84,7 @@ type Resource struct {
 	// watchers can reach and the first that they cannot yet, and the revision
 	// up to which events are old news.
 	tree                *btree.BTreeG[*Item]
+	index               *btree.BTreeG[entry]
 	tail, linked, first *node
 	from                int64
 	sinceWake           int
@@ -95,11 +96,11 @@ type Resource struct {
 
 func newResource(c *Cache, s *Source) *Resource {
 	r := &Resource{cache: c, source: s, prefix: c.prefix + s.StorageKey + "/", watchers: map[topic]map[*Watcher]struct{}{}}
-	r.tree = newTree()
+	r.tree, r.index = newTree(), newIndex()
 	r.tail = &node{}
 	r.linked = r.tail
 	r.head.Store(r.tail)
-	r.snap.Store(&Snapshot{tree: newTree(), tail: r.tail})
+	r.snap.Store(&Snapshot{tree: newTree(), index: newIndex(), tail: r.tail})
 	return r
 }
 
@@ -119,7 +120,7 @@ func (r *Resource) Snapshot() (*Snapshot, int64) {
 // restart empties the resource; what watched it has lagged.
 func (r *Resource) restart(revision int64) {
 	r.end(ErrLagged)
-	r.tree = newTree()
+	r.tree, r.index = newTree(), newIndex()
 	n := &node{seq: r.tail.seq + 1, at: time.Now().UnixNano()}
 	n.Revision = revision
 	r.tail, r.linked, r.first, r.from = n, n, nil, revision
@@ -164,7 +165,7 @@ func (r *Resource) apply(key string, e *store.Event, now int64) {
 	n.Revision = e.Entry.ModRevision
 	switch e.Type {
 	case store.Deleted:
-		prev, ok := r.tree.Delete(&Item{Key: key})
+		prev, ok := r.remove(key)
 		if !ok {
 			return
 		}
@@ -173,7 +174,7 @@ func (r *Resource) apply(key string, e *store.Event, now int64) {
 		if n.Item = r.decode(key, &e.Entry); n.Item == nil {
 			return
 		}
-		n.Prev, _ = r.tree.Set(n.Item)
+		n.Prev = r.set(n.Item)
 		n.Type = Modified
 		if n.Prev == nil {
 			n.Type = Added
@@ -197,7 +198,7 @@ func (r *Resource) publish() {
 	if r.tail.Revision > revision {
 		revision = r.tail.Revision
 	}
-	r.snap.Store(&Snapshot{tree: r.tree.Copy(), revision: revision, tail: r.tail})
+	r.snap.Store(&Snapshot{tree: r.tree.Copy(), index: r.index.Copy(), revision: revision, tail: r.tail})
 	if r.first != nil {
 		r.linked.next.Store(r.first)
 		r.first = nil

@@ -8,7 +8,8 @@ import (
 
 // Snapshot is the state of a resource at one revision. It never changes.
 type Snapshot struct {
-	tree *btree.BTreeG[*Item]
+	tree  *btree.BTreeG[*Item]
+	index *btree.BTreeG[entry]
 	// revision is that of the last change; the state holds until the next.
 	revision int64
 	// tail is the last event that the state includes.

@@ -162,12 +162,17 @@ func (r *Resource) pick(snap *cache.Snapshot, namespace string, sel *Selector, s
 	} else if namespace == "" {
 		namespace = sel.namespace
 	}
-	snap.Ascend(namespace, start, func(it *cache.Item) bool {
+	each := func(it *cache.Item) bool {
 		if sel.Everything() || sel.Matches(it) {
 			items = append(items, it)
 		}
 		return sel.Everything() || limit == 0 || len(items) <= limit
-	})
+	}
+	if sel.index != "" {
+		snap.AscendIndexed(sel.index, start, each)
+	} else {
+		snap.Ascend(namespace, start, each)
+	}
 	return items
 }
 

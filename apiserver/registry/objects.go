@@ -106,6 +106,20 @@ func (o *Objects[T]) All(ctx context.Context, namespace string) (iter.Seq[T], er
 	return each[T](snap, namespace), nil
 }
 
+// Indexed returns the objects whose indexed field, such as the node of a pod,
+// has a value, which is not empty.
+func (o *Objects[T]) Indexed(ctx context.Context, value string) (iter.Seq[T], error) {
+	_, snap, err := o.snapshot(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	return func(yield func(T) bool) {
+		if snap != nil {
+			snap.AscendIndexed(value, "", func(it *cache.Item) bool { return yield(it.Object.(T)) })
+		}
+	}, nil
+}
+
 // snapshot is nil where the kind is not served.
 func (o *Objects[T]) snapshot(ctx context.Context, namespace string) (*Resource, *cache.Snapshot, error) {
 	r := o.registry.Resource(o.gvr)
