@@ -58,7 +58,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&o.listen, "listen", "127.0.0.1:6443", "`address` where the API server listens; port 0 picks one")
 	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "`file` to write the administrator's kubeconfig to (default DATA-DIR/kubeconfig)")
 	flags.StringVar(&o.store, "store", "embedded", "`kind` of store: embedded (etcd in this process), memory, or URLs of an etcd cluster, separated by commas")
-	flags.StringVar(&o.runtime, "runtime", "containerd", "`kind` of runtime: containerd, or simulated, which runs nothing and needs no root")
+	flags.StringVar(&o.runtime, "runtime", "containerd", "`kind` of runtime: containerd, or simulated: two nodes that run nothing and need no root")
 	flags.StringVar(&o.images, "images", "", "`directory` with image archives to import at the start")
 	flags.StringVar(&o.nodeName, "node-name", strings.ToLower(host), "`name` of this node")
 	pods := flags.String("pod-cidr", "10.244.0.0/16", "`range` of pod addresses")

@@ -96,7 +96,7 @@ func serve(ctx context.Context, o options, stdout io.Writer) (err error) {
 			return err
 		}
 	} else {
-		clusterOptions.SimulatedNodes = 1
+		clusterOptions.SimulatedNodes = 2
 		clusterOptions.Advertise = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
 	}
 	clusterOptions.ServerIPs = append(clusterOptions.ServerIPs, addr.Addr().Unmap())
