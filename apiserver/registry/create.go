@@ -3,7 +3,6 @@ package registry
 import (
 	"context"
 	"errors"
-	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/operation"
@@ -18,6 +17,7 @@ import (
 	"github.com/keelson-project/keelson/apiserver/admission"
 	"github.com/keelson-project/keelson/apiserver/cache"
 	"github.com/keelson-project/keelson/apiserver/kinds"
+	"github.com/keelson-project/keelson/apiserver/kinds/check"
 	"github.com/keelson-project/keelson/store"
 )
 
@@ -158,21 +158,14 @@ func validSegment(name string, prefix bool) []string {
 }
 
 // validateFinalizers demands that finalizers of most kinds that are no custom
-// ones say whose they are, unless they are Kubernetes' own.
-func (r *Resource) validateFinalizers(obj kinds.Object) (errs field.ErrorList) {
+// ones say whose they are.
+func (r *Resource) validateFinalizers(obj kinds.Object) field.ErrorList {
 	if r.Kind.AnyFinalizer || tagging(obj) != 0 {
 		return nil
 	}
-	for i, f := range obj.GetFinalizers() {
-		switch f {
-		case "kubernetes", metav1.FinalizerOrphanDependents, metav1.FinalizerDeleteDependents:
-		default:
-			if !strings.Contains(f, "/") {
-				errs = append(errs, field.Invalid(field.NewPath("metadata", "finalizers").Index(i), f, "name is neither a standard finalizer name nor is it fully qualified"))
-			}
-		}
-	}
-	return errs
+	e := &check.Errors{}
+	e.Finalizers(obj.GetFinalizers())
+	return e.List
 }
 
 // storeNew writes a new object, or only checks that it could be.

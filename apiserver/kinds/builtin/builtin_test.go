@@ -44,7 +44,7 @@ func made(t *testing.T, gvk schema.GroupVersionKind, obj kinds.Object, list runt
 func TestDefinitionsAreConsistent(t *testing.T) {
 	resources, keys := map[schema.GroupVersionResource]bool{}, map[string]bool{}
 	// Whether a name of these is valid depends on the rest of the object.
-	named := []string{"CertificateSigningRequest", "ClusterTrustBundle", "APIService"}
+	named := []string{"CertificateSigningRequest", "ClusterTrustBundle", "APIService", "Event"}
 	for _, k := range Kinds() {
 		t.Run(k.Kind, func(t *testing.T) {
 			made(t, k.GroupVersionKind, k.New(), k.NewList())

@@ -5,6 +5,7 @@ package check
 
 import (
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/validate/content"
@@ -190,6 +191,20 @@ func GivenName(name string, prefix bool) []string {
 		return nil
 	}
 	return apivalidation.NameIsDNSSubdomain(name, false)
+}
+
+// Finalizers requires that finalizers say whose they are, unless they are
+// Kubernetes' own.
+func (e *Errors) Finalizers(list []string) {
+	for i, f := range list {
+		switch f {
+		case "kubernetes", metav1.FinalizerOrphanDependents, metav1.FinalizerDeleteDependents:
+		default:
+			if !strings.Contains(f, "/") {
+				e.Invalid(field.NewPath("metadata", "finalizers").Index(i), f, "name is neither a standard finalizer name nor is it fully qualified")
+			}
+		}
+	}
 }
 
 // UserID requires the ID of a user; nil is fine.

@@ -9,7 +9,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
-	"k8s.io/apimachinery/pkg/api/validation/path"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -57,8 +56,10 @@ func event() *kinds.Kind {
 			},
 		}},
 
-		// Events of core/v1 may be called anything that fits in a URL.
-		ValidName:           path.ValidatePathSegmentName,
+		// Events of core/v1 may be called anything that fits in a URL, and have
+		// any finalizers.
+		ValidName:           func(string, bool) []string { return nil },
+		AnyFinalizer:        true,
 		CreateOnUpdate:      true,
 		UnconditionalUpdate: true,
 		NoDependents:        true,

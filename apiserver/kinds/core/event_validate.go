@@ -26,6 +26,7 @@ func validateEvent(ctx context.Context, ev *corev1.Event) field.ErrorList {
 	if !strict(ctx) {
 		return e.List
 	}
+	e.Finalizers(ev.Finalizers)
 	if ev.GenerateName != "" {
 		e.Messages(field.NewPath("metadata", "generateName"), ev.GenerateName, apivalidation.NameIsDNSSubdomain(ev.GenerateName, true))
 	}
@@ -59,6 +60,7 @@ func validateEventUpdate(ctx context.Context, ev, old *corev1.Event) field.Error
 	if !strict(ctx) {
 		return e.List
 	}
+	e.Finalizers(ev.Finalizers)
 	if ev.Series != nil && (old.Series == nil || *ev.Series != *old.Series) {
 		eventSeries(e, ev)
 	}

@@ -118,13 +118,8 @@ func validateAttachment(a *storagev1.VolumeAttachment) field.ErrorList {
 	}
 	volumeError(e, p.Child("attachError"), a.Status.AttachError)
 	volumeError(e, p.Child("detachError"), a.Status.DetachError)
-	return e.List
-}
-
-func validateNewAttachment(a *storagev1.VolumeAttachment) field.ErrorList {
-	e := &check.Errors{List: validateAttachment(a)}
-	if pv := a.Spec.Source.PersistentVolumeName; pv != nil {
-		e.DNSSubdomain(field.NewPath("spec", "source", "persistentVolumeName"), *pv)
+	if pv != nil {
+		e.DNSSubdomain(at.Child("persistentVolumeName"), *pv)
 	}
 	return e.List
 }

@@ -36,7 +36,7 @@ func volumeAttachment() *kinds.Kind {
 
 		Rules: declared.Validate_VolumeAttachment,
 		Validate: func(_ context.Context, o *storagev1.VolumeAttachment) field.ErrorList {
-			return validateNewAttachment(o)
+			return validateAttachment(o)
 		},
 		ValidateUpdate: func(_ context.Context, o, old *storagev1.VolumeAttachment) field.ErrorList {
 			return validateAttachmentUpdate(o, old)
