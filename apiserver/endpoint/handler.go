@@ -56,7 +56,7 @@ type virtualKey struct {
 // New makes a handler.
 func New(cfg Config) *Handler {
 	h := &Handler{Config: cfg, virtuals: map[virtualKey]*registry.Virtual{}, listed: slices.Concat(codec.Names(), codec.StreamNames())}
-	h.status = codec.NewType(metav1.SchemeGroupVersion.WithKind("Status"), codec.Untagged)
+	h.status = codec.NewType(optionsVersion.WithKind("Status"), codec.Untagged)
 	for i := range cfg.Virtuals {
 		v := &cfg.Virtuals[i]
 		h.virtuals[virtualKey{v.Parent, v.Resource, v.Subresource}] = v

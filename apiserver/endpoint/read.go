@@ -214,7 +214,7 @@ func (t *tabler) table(meta *metav1.ListMeta, items []*cache.Item) ([]byte, erro
 			return nil, err
 		}
 	}
-	return t.w.End()
+	return t.w.End(t.res.Kind)
 }
 
 func (t *tabler) row(it *cache.Item) error {

@@ -55,12 +55,12 @@ func (h *Handler) watchWith(w http.ResponseWriter, r *request, opts *internalver
 		s.partial = codec.NewType(partialKind(out, ""), codec.Untagged)
 	}
 	timeout := time.Duration(float64(minWatch) * (1 + rand.Float64()))
-	if opts.TimeoutSeconds != nil && *opts.TimeoutSeconds > 0 {
+	if opts.TimeoutSeconds != nil && *opts.TimeoutSeconds != 0 {
 		timeout = time.Duration(*opts.TimeoutSeconds) * time.Second
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), timeout)
 	defer cancel()
-	watched, err := r.resource.Watch(ctx, r.namespace, opts)
+	watched, err := r.resource.Watch(r.Context(), r.namespace, opts)
 	if reason := apierrors.ReasonForError(err); err != nil && (reason == metav1.StatusReasonBadRequest || reason == metav1.StatusReasonInvalid) {
 		return err
 	}

@@ -59,6 +59,7 @@ type Definition[T Object] struct {
 	ReturnDeleted      bool
 	NoDependents       bool
 	DefaultPropagation metav1.DeletionPropagation
+	DeleteWarnings     func(opts *metav1.DeleteOptions) []string
 	Unfinished         func(obj T) bool
 
 	// HasStatus serves /status with the functions below.
@@ -112,7 +113,8 @@ func (d Definition[T]) Kind() *Kind {
 		CreateOnUpdate: d.CreateOnUpdate, UnconditionalUpdate: d.UnconditionalUpdate, Deprecated: d.Deprecated,
 		Resets: d.Resets,
 		TTL:    get(d.TTL), MarkDeleted: one(d.MarkDeleted), ReturnDeleted: d.ReturnDeleted, NoDependents: d.NoDependents, DefaultPropagation: d.DefaultPropagation,
-		Fields: get(d.Fields), FieldNames: d.FieldNames, NoNamespaceField: d.NoNamespaceField,
+		DeleteWarnings: d.DeleteWarnings,
+		Fields:         get(d.Fields), FieldNames: d.FieldNames, NoNamespaceField: d.NoNamespaceField,
 		FieldAliases: d.FieldAliases, UnknownField: d.UnknownField,
 		Columns: d.Columns, Cells: get(d.Cells), Conditions: get(d.Conditions),
 	}

@@ -123,6 +123,8 @@ type Kind struct {
 	// NoDependents says that nothing depends on objects of the kind, so that
 	// deletes that would wait for dependents or orphan them do not.
 	NoDependents bool
+	// DeleteWarnings returns texts for Warning headers of deletes.
+	DeleteWarnings func(opts *metav1.DeleteOptions) []string
 	// DefaultPropagation is what a delete without propagationPolicy does with
 	// dependents; empty means Background.
 	DefaultPropagation metav1.DeletionPropagation

@@ -19,6 +19,7 @@ const (
 // DeleteCollection deletes what a list returns, and returns that list. It is
 // not atomic: an error leaves some objects deleted and others not.
 func (r *Resource) DeleteCollection(ctx context.Context, w Write, options *metav1.DeleteOptions, list *internalversion.ListOptions) (*List, error) {
+	r.warnDelete(ctx, options)
 	found, err := r.listAll(ctx, w.Namespace, list)
 	if err != nil {
 		return nil, err

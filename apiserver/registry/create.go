@@ -31,7 +31,7 @@ const (
 // Create stores a new object, given in the version shown and with its defaults;
 // it is the registry's from now on.
 func (r *Resource) Create(ctx context.Context, obj kinds.Object, w Write) (*cache.Item, error) {
-	if obj.GetResourceVersion() != "" {
+	if v := obj.GetResourceVersion(); v != "" && v != "0" {
 		return nil, apierrors.NewBadRequest("resourceVersion should not be set on objects to be created")
 	}
 	wipe(obj)

@@ -10,6 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/warning"
 
 	"github.com/keelson-project/keelson/apiserver/admission"
 	"github.com/keelson-project/keelson/apiserver/cache"
@@ -29,6 +30,7 @@ type Deletion struct {
 // Delete removes an object, or marks it as one to be removed when others have
 // done their part. The options have passed validation; they are not changed.
 func (r *Resource) Delete(ctx context.Context, w Write, options *metav1.DeleteOptions) (*Deletion, error) {
+	r.warnDelete(ctx, options)
 	var out *Deletion
 	err := r.attempt(ctx, r.key(w.Namespace, w.Name), w.Name, func(it *cache.Item, from origin) (err error) {
 		if it == nil {
@@ -49,6 +51,16 @@ func (r *Resource) Delete(ctx context.Context, w Write, options *metav1.DeleteOp
 		}
 	}
 	return out, nil
+}
+
+// warnDelete adds the kind's warnings about a delete.
+func (r *Resource) warnDelete(ctx context.Context, options *metav1.DeleteOptions) {
+	if r.Kind.DeleteWarnings == nil {
+		return
+	}
+	for _, text := range r.Kind.DeleteWarnings(options) {
+		warning.AddWarning(ctx, "", text)
+	}
 }
 
 func (r *Resource) deletedStatus(it *cache.Item) *metav1.Status {

@@ -43,7 +43,7 @@ func (r *Resource) list(ctx context.Context, namespace string, sel *Selector, op
 		prefix = namespace + "/"
 	}
 	limit := int(opts.Limit)
-	if opts.ResourceVersion == "0" && opts.Continue == "" {
+	if opts.ResourceVersion == "0" {
 		limit = 0 // what is at hand is cheaper whole
 	}
 	var items []*cache.Item
@@ -81,11 +81,6 @@ func (r *Resource) list(ctx context.Context, namespace string, sel *Selector, op
 // revision to read from the store; and the key to start at.
 func (r *Resource) state(ctx context.Context, opts *internalversion.ListOptions) (snap *cache.Snapshot, revision int64, start string, err error) {
 	c := r.registry.cache
-	if opts.ResourceVersion != "" && opts.ResourceVersion != "0" {
-		if _, err := parseVersion(opts.ResourceVersion); err != nil {
-			return nil, 0, "", apierrors.NewBadRequest("invalid resource version: " + err.Error())
-		}
-	}
 	if opts.Continue != "" {
 		if start, revision, err = decodeContinue(opts.Continue); err != nil {
 			return nil, 0, "", apierrors.NewBadRequest("invalid continue token: " + err.Error())
@@ -102,6 +97,11 @@ func (r *Resource) state(ctx context.Context, opts *internalversion.ListOptions)
 		}
 		snap, revision = r.cached.Snapshot()
 		return snap, revision, start, nil
+	}
+	if opts.ResourceVersion != "" && opts.ResourceVersion != "0" {
+		if _, err := parseVersion(opts.ResourceVersion); err != nil {
+			return nil, 0, "", apierrors.NewBadRequest("invalid resource version: " + err.Error())
+		}
 	}
 	if exact(opts) {
 		if revision, err = parseVersion(opts.ResourceVersion); err != nil {

@@ -121,8 +121,10 @@ func (r *Resource) createByChange(ctx context.Context, w *Write, f Changer) (*ca
 	if err != nil {
 		return nil, err
 	}
-	if obj.GetResourceVersion() != "" && obj.GetResourceVersion() != "0" {
-		return nil, r.preconditionFailed(w, obj.GetUID(), "")
+	if v := obj.GetResourceVersion(); v != "" {
+		if _, err := strconv.ParseUint(v, 10, 64); err != nil {
+			return nil, apierrors.NewBadRequest(err.Error())
+		}
 	}
 	if w.MayCreate != nil {
 		if err := w.MayCreate(ctx); err != nil {

@@ -50,13 +50,15 @@ func (w *Writer) Begin(gv schema.GroupVersion, meta *metav1.ListMeta, columns []
 	w.value(meta)
 	w.b.WriteString(`,"columnDefinitions":`)
 	w.value(columns)
-	w.b.WriteString(`,"rows":[`)
+	w.b.WriteString(`,"rows":`)
 }
 
 // Row writes a row; object is the JSON to include with it, "null" for none.
 func (w *Writer) Row(cells []any, conditions []metav1.TableRowCondition, object ...[]byte) {
 	if w.rows > 0 {
 		w.b.WriteByte(',')
+	} else {
+		w.b.WriteByte('[')
 	}
 	w.rows++
 	w.b.WriteString(`{"cells":`)
@@ -72,10 +74,17 @@ func (w *Writer) Row(cells []any, conditions []metav1.TableRowCondition, object 
 	w.b.WriteByte('}')
 }
 
-// End writes what follows the rows and returns the whole, valid until the next
-// Begin.
-func (w *Writer) End() ([]byte, error) {
-	w.b.WriteString(`]}`)
+// End writes what follows the rows of a kind and returns the whole, valid until
+// the next Begin.
+func (w *Writer) End(k *kinds.Kind) ([]byte, error) {
+	switch {
+	case w.rows > 0:
+		w.b.WriteString("]}")
+	case len(k.Columns) == 0: // as Kubernetes does it
+		w.b.WriteString("null}")
+	default:
+		w.b.WriteString("[]}")
+	}
 	return w.b.Bytes(), w.err
 }
 

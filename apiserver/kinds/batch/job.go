@@ -50,6 +50,7 @@ func job() *kinds.Kind {
 		},
 		UnconditionalUpdate: true,
 		DefaultPropagation:  metav1.DeletePropagationOrphan,
+		DeleteWarnings:      jobDeleteWarnings,
 		Canonicalize:        inheritLabels,
 
 		HasStatus:           true,
@@ -209,4 +210,13 @@ func drop(spec, old *batchv1.JobSpec) {
 		spec.Scheduling = nil
 	}
 	podspec.DropTemplate(&spec.Template, was)
+}
+
+// jobDeleteWarnings tells those who leave it open that a job's pods stay.
+func jobDeleteWarnings(opts *metav1.DeleteOptions) []string {
+	//lint:ignore SA1019 old clients still send it
+	if opts.PropagationPolicy != nil || opts.OrphanDependents != nil {
+		return nil
+	}
+	return []string{"child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning"}
 }
