@@ -14,6 +14,7 @@ import (
 	"github.com/keelson-project/keelson/controller/nodelifecycle"
 	"github.com/keelson-project/keelson/controller/podgc"
 	"github.com/keelson-project/keelson/controller/replicaset"
+	"github.com/keelson-project/keelson/controller/resourcequota"
 	"github.com/keelson-project/keelson/controller/rootca"
 	"github.com/keelson-project/keelson/controller/serviceaccount"
 	"github.com/keelson-project/keelson/controller/statefulset"
@@ -39,6 +40,7 @@ func Default() []Controller {
 		podgc.Controller{},
 		replicaset.Controller{},
 		replicaset.Replication{},
+		resourcequota.Controller{},
 		serviceaccount.Controller{},
 		statefulset.Controller{},
 		storageprotection.Controller{},

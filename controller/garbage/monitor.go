@@ -3,16 +3,13 @@ package garbage
 import (
 	"context"
 	"sync"
-	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/tools/cache"
-	"k8s.io/klog/v2"
+
+	"github.com/keelson-project/keelson/controller/reconcile"
 )
 
 // monitor feeds the objects of one kind into the graph. It keeps their UIDs only.
@@ -46,46 +43,11 @@ func newMonitor(kind resource, g *graph, look func(...types.UID)) *monitor {
 
 // start begins to list and watch; it goes on until end or the end of ctx.
 func (m *monitor) start(ctx context.Context, client metadata.Interface) {
-	ctx, m.stop = context.WithCancel(klog.NewContext(ctx, klog.Logger{}))
-	objects := client.Resource(m.kind.GroupVersionResource)
-	lw := cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
-		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-			return persist(ctx, func() (runtime.Object, error) { return objects.List(ctx, options) })
-		},
-		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-			return persist(ctx, func() (watch.Interface, error) { return objects.Watch(ctx, options) })
-		},
-	}, client)
-	silent := klog.Logger{}
-	reflector := cache.NewReflectorWithOptions(lw, &metav1.PartialObjectMetadata{}, m, cache.ReflectorOptions{
-		Logger:          &silent,
-		Name:            "garbage",
-		TypeDescription: m.kind.GroupResource().String(),
-	})
+	ctx, m.stop = context.WithCancel(ctx)
 	go func() {
 		defer close(m.ended)
-		reflector.RunWithContext(ctx)
+		reconcile.Follow(ctx, client, m.kind.GroupVersionResource, m)
 	}()
-}
-
-const (
-	firstPause = 100 * time.Millisecond
-	lastPause  = 30 * time.Second
-)
-
-// persist tries until do succeeds or ctx ends. Errors that the reflector knows what to
-// do about are passed on; all others it would give to a process-wide handler.
-func persist[T any](ctx context.Context, do func() (T, error)) (T, error) {
-	for wait := firstPause; ; wait = min(lastPause, 2*wait) {
-		result, err := do()
-		if err == nil || apierrors.IsResourceExpired(err) || apierrors.IsGone(err) || apierrors.IsTimeout(err) || apierrors.IsInvalid(err) {
-			return result, err
-		}
-		pause(ctx, wait)
-		if ctx.Err() != nil {
-			return result, ctx.Err()
-		}
-	}
 }
 
 // end stops the monitor, waits until it is gone, and takes its objects out of the
