@@ -103,9 +103,10 @@ func (c *Admission) chain(r *registry.Registry, may authorizer.Authorizer) (admi
 		podresize.Plugin{Node: nodes},
 	}
 	own := len(chain)
-	// Here stand MutatingAdmissionPolicy, MutatingAdmissionWebhook,
-	// ValidatingAdmissionPolicy and ValidatingAdmissionWebhook.
-	chain = append(chain, resourceQuota(r))
+	mutating, validating := policies(r, may, clusterWide(namespaces.GetLive))
+	// Here stand also MutatingAdmissionWebhook, between the two policies, and
+	// ValidatingAdmissionWebhook.
+	chain = append(chain, mutating, validating, resourceQuota(r))
 	return c.adjust(chain, own)
 }
 

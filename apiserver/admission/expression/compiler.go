@@ -1,7 +1,6 @@
 package expression
 
 import (
-	"context"
 	"fmt"
 	"sync"
 
@@ -123,15 +122,6 @@ func (c *Compiler) Variable(name, text string, age Age) cel.CompilationResult {
 		return failed(Variable, text, err)
 	}
 	return composed.CompileAndStoreVariable(&source{use: Variable, name: name, text: text}, c.sees(Variable), age)
-}
-
-// Context returns a context in which compiled expressions find the values of
-// the variables, each computed at most once.
-func (c *Compiler) Context(ctx context.Context) context.Context {
-	if c.composed == nil {
-		return ctx
-	}
-	return c.composed.CreateContext(ctx)
 }
 
 func (c *Compiler) sees(use Use) cel.OptionalVariableDeclarations {

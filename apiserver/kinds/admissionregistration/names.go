@@ -8,6 +8,8 @@ import (
 	v1 "k8s.io/api/admissionregistration/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/keelson-project/keelson/apiserver/admission/match"
 )
 
 // reservedSuffix is that of the names of policies and webhooks that a server
@@ -45,7 +47,7 @@ func unasked(webhook int, rules []v1.RuleWithOperations) (warnings []string) {
 		for _, group := range r.APIGroups {
 			for _, resource := range r.Resources {
 				gr := schema.GroupResource{Group: group, Resource: resource}
-				if !review(gr) || slices.Contains(seen, gr) {
+				if !match.Unasked(gr) || slices.Contains(seen, gr) {
 					continue
 				}
 				seen = append(seen, gr)
@@ -55,18 +57,4 @@ func unasked(webhook int, rules []v1.RuleWithOperations) (warnings []string) {
 		}
 	}
 	return warnings
-}
-
-// review reports whether a resource only answers who somebody is or what they may.
-func review(gr schema.GroupResource) bool {
-	switch gr.Group {
-	case "authentication.k8s.io":
-		return gr.Resource == "selfsubjectreviews" || gr.Resource == "tokenreviews"
-	case "authorization.k8s.io":
-		switch gr.Resource {
-		case "localsubjectaccessreviews", "selfsubjectaccessreviews", "selfsubjectrulesreviews", "subjectaccessreviews":
-			return true
-		}
-	}
-	return false
 }

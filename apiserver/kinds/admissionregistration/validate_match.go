@@ -20,8 +20,8 @@ func failurePolicy(e *check.Errors, p *field.Path, f *v1.FailurePolicyType) {
 	check.OptionalOneOf(e, p, f, v1.Fail, v1.Ignore)
 }
 
-// match requires what a policy or a binding is about; nil is fine.
-func match(e *check.Errors, p *field.Path, m *v1.MatchResources) {
+// about requires what a policy or a binding is about; nil is fine.
+func about(e *check.Errors, p *field.Path, m *v1.MatchResources) {
 	if m == nil {
 		return
 	}
@@ -47,13 +47,13 @@ func match(e *check.Errors, p *field.Path, m *v1.MatchResources) {
 	}
 }
 
-// constraints is match for a policy, which must say what it is about.
+// constraints is about for a policy, which must say what it is about.
 func constraints(e *check.Errors, p *field.Path, m *v1.MatchResources) {
 	if m == nil {
 		e.Required(p, "")
 		return
 	}
-	match(e, p, m)
+	about(e, p, m)
 	if len(m.ResourceRules) == 0 {
 		e.Required(p.Child("resourceRules"), "")
 	}
@@ -160,7 +160,7 @@ func validateBinding(b *v1.ValidatingAdmissionPolicyBinding) field.ErrorList {
 	e, p := &check.Errors{}, field.NewPath("spec")
 	policyName(e, p.Child("policyName"), b.Spec.PolicyName)
 	paramRef(e, p.Child("paramRef"), b.Spec.ParamRef)
-	match(e, p.Child("matchResources"), b.Spec.MatchResources)
+	about(e, p.Child("matchResources"), b.Spec.MatchResources)
 	actions(e, p.Child("validationActions"), b.Spec.ValidationActions)
 	return e.List
 }
@@ -189,7 +189,7 @@ func validateMutatingBinding(b *v1.MutatingAdmissionPolicyBinding) field.ErrorLi
 	}
 	policyName(e, p.Child("policyName"), b.Spec.PolicyName)
 	paramRef(e, p.Child("paramRef"), b.Spec.ParamRef)
-	match(e, p.Child("matchResources"), b.Spec.MatchResources)
+	about(e, p.Child("matchResources"), b.Spec.MatchResources)
 	changeable(e, p.Child("matchResources"), b.Spec.MatchResources)
 	return e.List
 }

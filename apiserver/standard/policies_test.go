@@ -1,0 +1,130 @@
+package standard_test
+
+import (
+	"strings"
+	"testing"
+
+	v1 "k8s.io/api/admissionregistration/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+func about(group, version, resource string) *v1.MatchResources {
+	return &v1.MatchResources{ResourceRules: []v1.NamedRuleWithOperations{{RuleWithOperations: v1.RuleWithOperations{
+		Operations: []v1.OperationType{v1.Create, v1.Update}, Rule: v1.Rule{APIGroups: []string{group}, APIVersions: []string{version}, Resources: []string{resource}},
+	}}}}
+}
+
+// TestPoliciesCountAtOnce: a write right after a policy, its binding, their
+// change or their end is judged by what there is then.
+func TestPoliciesCountAtOnce(t *testing.T) {
+	w := start(t)
+	ctx, c := t.Context(), w.admin.AdmissionregistrationV1()
+	try := func(want string) {
+		t.Helper()
+		_, err := w.admin.CoreV1().ConfigMaps("default").Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "c"}, Data: map[string]string{"a": "no"}}, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+	for range 20 {
+		policy := &v1.ValidatingAdmissionPolicy{ObjectMeta: metav1.ObjectMeta{Name: "p"}}
+		policy.Spec.MatchConstraints = about("", "v1", "configmaps")
+		policy.Spec.Validations = []v1.Validation{{Expression: "object.data.a != 'no'", Message: "first"}}
+		if _, err := c.ValidatingAdmissionPolicies().Create(ctx, policy, metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		try("")
+		binding := &v1.ValidatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: "b"}}
+		binding.Spec.PolicyName, binding.Spec.ValidationActions = "p", []v1.ValidationAction{v1.Deny}
+		if _, err := c.ValidatingAdmissionPolicyBindings().Create(ctx, binding, metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		try("first")
+		policy, err := c.ValidatingAdmissionPolicies().Get(ctx, "p", metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		policy.Spec.Validations[0].Message = "second"
+		if _, err := c.ValidatingAdmissionPolicies().Update(ctx, policy, metav1.UpdateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		try("second")
+		if err := c.ValidatingAdmissionPolicyBindings().Delete(ctx, "b", metav1.DeleteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		try("")
+		if err := c.ValidatingAdmissionPolicies().Delete(ctx, "p", metav1.DeleteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestMutatingInAnotherVersion: a policy about one version changes objects
+// that are written in another.
+func TestMutatingInAnotherVersion(t *testing.T) {
+	w := start(t)
+	ctx, c := t.Context(), w.admin.AdmissionregistrationV1()
+	policy := &v1.MutatingAdmissionPolicy{ObjectMeta: metav1.ObjectMeta{Name: "p"}}
+	policy.Spec.MatchConstraints = about("autoscaling", "v1", "horizontalpodautoscalers")
+	policy.Spec.ReinvocationPolicy = v1.NeverReinvocationPolicy
+	policy.Spec.Mutations = []v1.Mutation{
+		{PatchType: v1.PatchTypeApplyConfiguration, ApplyConfiguration: &v1.ApplyConfiguration{Expression: "Object{spec: Object.spec{targetCPUUtilizationPercentage: 33}}"}},
+		{PatchType: v1.PatchTypeJSONPatch, JSONPatch: &v1.JSONPatch{Expression: "[JSONPatch{op: 'replace', path: '/spec/maxReplicas', value: object.spec.maxReplicas + 4}]"}},
+	}
+	if _, err := c.MutatingAdmissionPolicies().Create(ctx, policy, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	binding := &v1.MutatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: "b"}, Spec: v1.MutatingAdmissionPolicyBindingSpec{PolicyName: "p"}}
+	if _, err := c.MutatingAdmissionPolicyBindings().Create(ctx, binding, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	scaler := &autoscalingv2.HorizontalPodAutoscaler{ObjectMeta: metav1.ObjectMeta{Name: "h"}}
+	scaler.Spec.MaxReplicas, scaler.Spec.ScaleTargetRef = 3, autoscalingv2.CrossVersionObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Name: "d"}
+	scaler, err := w.admin.AutoscalingV2().HorizontalPodAutoscalers("default").Create(ctx, scaler, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := scaler.Spec.Metrics; scaler.Spec.MaxReplicas != 7 || len(m) != 1 || *m[0].Resource.Target.AverageUtilization != 33 {
+		t.Errorf("%+v", scaler.Spec)
+	}
+}
+
+// TestPolicyWriters: who gives a policy parameters must be able to read them.
+func TestPolicyWriters(t *testing.T) {
+	w := start(t)
+	w.rbacReady()
+	ctx := t.Context()
+	if _, err := w.admin.RbacV1().ClusterRoles().Create(ctx, &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "policies"}, Rules: []rbacv1.PolicyRule{
+		{Verbs: []string{"*"}, APIGroups: []string{v1.GroupName}, Resources: []string{"*"}}, {Verbs: []string{"get"}, APIGroups: []string{""}, Resources: []string{"configmaps"}},
+	}}, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.admin.RbacV1().ClusterRoleBindings().Create(ctx, &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "policies"}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "policies"},
+		Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: "jane"}},
+	}, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	jane := w.withCertificate(w.pki.CA, "jane")
+	write := func(kind string) error {
+		policy := &v1.ValidatingAdmissionPolicy{ObjectMeta: metav1.ObjectMeta{Name: strings.ToLower(kind)}}
+		policy.Spec.MatchConstraints, policy.Spec.ParamKind = about("", "v1", "pods"), &v1.ParamKind{APIVersion: "v1", Kind: kind}
+		policy.Spec.Validations = []v1.Validation{{Expression: "true"}}
+		_, err := jane.AdmissionregistrationV1().ValidatingAdmissionPolicies().Create(ctx, policy, metav1.CreateOptions{})
+		return err
+	}
+	err := write("ConfigMap")
+	for apierrors.IsForbidden(err) && t.Context().Err() == nil { // the binding takes the way of a watch
+		err = write("ConfigMap")
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	if err := write("Secret"); !apierrors.IsInvalid(err) || !strings.Contains(err.Error(), `must have "get" permission on all objects of the referenced paramKind (kind=Secret, apiVersion=v1)`) {
+		t.Error(err)
+	}
+}
