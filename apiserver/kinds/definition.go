@@ -33,6 +33,7 @@ type Definition[T Object] struct {
 	TypeConverter managedfields.TypeConverter
 
 	ValidName    func(name string, prefix bool) []string // default: a DNS subdomain
+	RecheckName  bool
 	AnyFinalizer bool
 	Default      func(obj T)
 	Convert      func(obj T) error
@@ -100,6 +101,7 @@ func (d Definition[T]) Kind() *Kind {
 		New: func() Object { return d.New() }, NewList: d.NewList, Views: d.Views, StoredOnly: d.StoredOnly,
 		StoredAs: d.StoredAs, TypeConverter: d.TypeConverter,
 		ValidName:      d.ValidName,
+		RecheckName:    d.RecheckName,
 		AnyFinalizer:   d.AnyFinalizer,
 		Default:        one(d.Default),
 		Convert:        get(d.Convert),

@@ -62,6 +62,8 @@ type Kind struct {
 	// ValidName returns what is wrong with a name (or, with prefix, a
 	// generateName); never nil.
 	ValidName func(name string, prefix bool) []string
+	// RecheckName judges generateName at updates of the resource itself too.
+	RecheckName bool
 	// AnyFinalizer allows finalizers that do not say whose they are.
 	AnyFinalizer bool
 	// Default fills in fields left out. It runs on what a client sends and on

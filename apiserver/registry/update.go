@@ -259,6 +259,11 @@ func (r *Resource) prepareUpdate(ctx context.Context, obj, old kinds.Object, w *
 	errs := validation.ValidateObjectMetaAccessor(obj, k.Namespaced, validSegment, meta)
 	errs = append(errs, validation.ValidateObjectMetaAccessorUpdate(obj, old, meta)...)
 	errs = append(errs, r.validateFinalizers(obj)...)
+	if name := obj.GetGenerateName(); k.RecheckName && name != "" && w.Subresource != "status" {
+		for _, text := range k.ValidName(name, true) {
+			errs = append(errs, field.Invalid(meta.Child("generateName"), name, text))
+		}
+	}
 	if validate != nil {
 		errs = append(errs, validate(ctx, obj, old)...)
 	}

@@ -24,6 +24,7 @@ func controllerRevision() *kinds.Kind {
 		NewList:    func() runtime.Object { return &appsv1.ControllerRevisionList{} },
 
 		UnconditionalUpdate: true,
+		RecheckName:         true,
 
 		Validate: func(_ context.Context, o *appsv1.ControllerRevision) field.ErrorList {
 			return validateControllerRevision(o)

@@ -21,6 +21,7 @@ func configMap() *kinds.Kind {
 		NewList:    func() runtime.Object { return &corev1.ConfigMapList{} },
 
 		UnconditionalUpdate: true,
+		RecheckName:         true,
 
 		Validate: func(_ context.Context, o *corev1.ConfigMap) field.ErrorList { return validateConfigMap(o) },
 		ValidateUpdate: func(_ context.Context, o, old *corev1.ConfigMap) field.ErrorList {

@@ -36,6 +36,7 @@ func endpoints() *kinds.Kind {
 		},
 		CreateOnUpdate:      true,
 		UnconditionalUpdate: true,
+		RecheckName:         true,
 
 		Validate:       func(_ context.Context, o *corev1.Endpoints) field.ErrorList { return validateEndpoints(o, nil) },
 		ValidateUpdate: func(_ context.Context, o, old *corev1.Endpoints) field.ErrorList { return validateEndpoints(o, old) },

@@ -32,6 +32,7 @@ func limitRange() *kinds.Kind {
 		},
 		CreateOnUpdate:      true,
 		UnconditionalUpdate: true,
+		RecheckName:         true,
 
 		Validate:       func(_ context.Context, o *corev1.LimitRange) field.ErrorList { return validateLimitRange(o) },
 		ValidateUpdate: func(_ context.Context, o, _ *corev1.LimitRange) field.ErrorList { return validateLimitRange(o) },

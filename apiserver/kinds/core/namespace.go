@@ -41,6 +41,7 @@ func namespace() *kinds.Kind {
 		},
 		Canonicalize:        labelWithName,
 		UnconditionalUpdate: true,
+		RecheckName:         true,
 		ReturnDeleted:       true,
 		GracefulDelete: func(_ context.Context, ns *corev1.Namespace, opts *metav1.DeleteOptions) bool {
 			opts.GracePeriodSeconds = nil // it takes what it takes

@@ -43,6 +43,7 @@ func node() *kinds.Kind {
 		},
 		Warnings:            nodeWarnings,
 		UnconditionalUpdate: true,
+		RecheckName:         true,
 
 		HasStatus: true,
 		PrepareStatusUpdate: func(_ context.Context, n, old *corev1.Node) {

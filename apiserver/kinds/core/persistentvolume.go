@@ -29,6 +29,7 @@ func persistentVolume() *kinds.Kind {
 		},
 		PrepareUpdate:       func(_ context.Context, pv, old *corev1.PersistentVolume) { pv.Status = old.Status },
 		UnconditionalUpdate: true,
+		RecheckName:         true,
 		ReturnDeleted:       true,
 
 		HasStatus: true,

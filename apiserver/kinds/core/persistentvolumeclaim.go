@@ -32,6 +32,7 @@ func persistentVolumeClaim() *kinds.Kind {
 			prepareClaimSource(&pvc.Spec, &old.Spec)
 		},
 		UnconditionalUpdate: true,
+		RecheckName:         true,
 		ReturnDeleted:       true,
 
 		HasStatus:           true,

@@ -33,6 +33,7 @@ func pod() *kinds.Kind {
 		ValidateUpdate:      func(_ context.Context, p, old *corev1.Pod) field.ErrorList { return podspec.ValidateUpdate(p, old) },
 		Warnings:            podWarnings,
 		UnconditionalUpdate: true,
+		RecheckName:         true,
 		ReturnDeleted:       true,
 		GracefulDelete:      gracefulPodDelete,
 

@@ -39,6 +39,7 @@ func secret() *kinds.Kind {
 			return nil
 		},
 		UnconditionalUpdate: true,
+		RecheckName:         true,
 
 		Fields:     func(s *corev1.Secret) fields.Set { return fields.Set{"type": string(s.Type)} },
 		FieldNames: []string{"type"},

@@ -26,6 +26,7 @@ func serviceAccount() *kinds.Kind {
 		PrepareCreate:       func(_ context.Context, sa *corev1.ServiceAccount) { keepSecretNames(sa) },
 		PrepareUpdate:       func(_ context.Context, sa, _ *corev1.ServiceAccount) { keepSecretNames(sa) },
 		UnconditionalUpdate: true,
+		RecheckName:         true,
 		ReturnDeleted:       true,
 		Warnings: func(_ context.Context, sa, old *corev1.ServiceAccount) []string {
 			if _, set := sa.Annotations[enforceMountableSecrets]; !set {
