@@ -5,41 +5,22 @@ import (
 	"context"
 	"fmt"
 	"reflect"
-	"strings"
 
 	certificatesv1 "k8s.io/api/certificates/v1"
 	certificatesv1beta1 "k8s.io/api/certificates/v1beta1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 
 	"github.com/keelson-project/keelson/apiserver/admission"
+	kinds "github.com/keelson-project/keelson/apiserver/kinds/certificates"
 )
 
 const (
 	group    = certificatesv1.GroupName
 	requests = "certificatesigningrequests"
 )
-
-// may reports whether a user has a verb on a signer. Without an authorizer
-// everybody has.
-func may(ctx context.Context, authorize authorizer.Authorizer, who user.Info, verb, signer string) bool {
-	if authorize == nil {
-		return true
-	}
-	domain, _, _ := strings.Cut(signer, "/")
-	for _, name := range []string{signer, domain + "/*"} {
-		decision, _, _ := authorize.Authorize(ctx, authorizer.AttributesRecord{
-			User: who, Verb: verb, Name: name, APIGroup: group, APIVersion: "*", Resource: "signers", ResourceRequest: true,
-		})
-		if decision == authorizer.DecisionAllow {
-			return true
-		}
-	}
-	return false
-}
 
 // Approval is the admission plugin CertificateApproval.
 type Approval struct {
@@ -59,7 +40,7 @@ func (p Approval) Validate(ctx context.Context, a *admission.Attributes) error {
 	if !ok || !a.Is(group, requests, "approval") {
 		return nil
 	}
-	if signer := old.Spec.SignerName; !may(ctx, p.Authorizer, a.User, "approve", signer) {
+	if signer := old.Spec.SignerName; !kinds.May(ctx, p.Authorizer, a.User, "approve", signer) {
 		return admission.Forbidden(a, fmt.Errorf("user not permitted to approve requests with signerName %q", signer))
 	}
 	return nil
@@ -87,7 +68,7 @@ func (p Signing) Validate(ctx context.Context, a *admission.Attributes) error {
 	if !ok || bytes.Equal(old.Status.Certificate, csr.Status.Certificate) && apiequality.Semantic.DeepEqual(old.Status.Conditions, csr.Status.Conditions) {
 		return nil
 	}
-	if signer := old.Spec.SignerName; !may(ctx, p.Authorizer, a.User, "sign", signer) {
+	if signer := old.Spec.SignerName; !kinds.May(ctx, p.Authorizer, a.User, "sign", signer) {
 		return admission.Forbidden(a, fmt.Errorf("user not permitted to sign requests with signerName %q", signer))
 	}
 	return nil
@@ -119,7 +100,7 @@ func (p Attest) Validate(ctx context.Context, a *admission.Attributes) error {
 	if signer == "" || a.Operation == admission.Update && housekeeping(a.Object, a.OldObject) {
 		return nil
 	}
-	if !may(ctx, p.Authorizer, a.User, "attest", signer) {
+	if !kinds.May(ctx, p.Authorizer, a.User, "attest", signer) {
 		return admission.Forbidden(a, fmt.Errorf("user not permitted to attest for signerName %q", signer))
 	}
 	return nil

@@ -33,19 +33,23 @@ func RequireSigner(k *kinds.Kind, may authorizer.Authorizer) {
 		if !ok {
 			return field.ErrorList{field.InternalError(p, errors.New(`cannot determine calling user to perform "sign" check`))}
 		}
-		if !maySign(ctx, may, who, signer) {
+		if !May(ctx, may, who, "sign", signer) {
 			return field.ErrorList{field.Forbidden(p, fmt.Sprintf("User %q is not permitted to \"sign\" for signer %q", who.GetName(), signer))}
 		}
 		return nil
 	}
 }
 
-// maySign asks for the right to sign for a signer, or for all of its domain.
-func maySign(ctx context.Context, may authorizer.Authorizer, who user.Info, signer string) bool {
+// May reports whether a user has a verb, such as "sign", on a signer or on all
+// of its domain. Without an authorizer everybody has.
+func May(ctx context.Context, authorize authorizer.Authorizer, who user.Info, verb, signer string) bool {
+	if authorize == nil {
+		return true
+	}
 	domain, _, _ := strings.Cut(signer, "/")
 	for _, name := range []string{signer, domain + "/*"} {
-		decision, _, err := may.Authorize(ctx, authorizer.AttributesRecord{
-			User: who, Verb: "sign", APIGroup: certificatesv1beta1.GroupName, APIVersion: "*", Resource: "signers", Name: name, ResourceRequest: true,
+		decision, _, err := authorize.Authorize(ctx, authorizer.AttributesRecord{
+			User: who, Verb: verb, APIGroup: certificatesv1beta1.GroupName, APIVersion: "*", Resource: "signers", Name: name, ResourceRequest: true,
 		})
 		if err == nil && decision == authorizer.DecisionAllow {
 			return true
