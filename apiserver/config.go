@@ -86,6 +86,10 @@ type Plugins struct {
 	// as "poststarthook/rbac/bootstrap-roles"; no error means well. A nil
 	// function is for what is there once requests are answered.
 	Checks map[string]func() error
+	// Installed are closed when the resources that the plugins add at run
+	// time are there. Until then a path that leads nowhere is answered 503,
+	// for it may be one of theirs.
+	Installed []<-chan struct{}
 	// Settled are closed when what the plugins add to a new cluster is there;
 	// the server is ready once all are.
 	Settled []<-chan struct{}

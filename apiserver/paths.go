@@ -184,12 +184,19 @@ func stored(r *registry.Resource) []discovery.Resource {
 	if gv.Group == "" && r.Resource == "namespaces" {
 		verbs = slices.DeleteFunc(verbs, func(v string) bool { return v == "deletecollection" })
 	}
+	if f := r.Kind.Verbs; f != nil {
+		verbs = f()
+	}
 	main := entry(gv, r.GVK, r.Resource, r.Namespaced(), verbs...)
 	main.SingularName, main.ShortNames, main.Categories = r.Singular, r.ShortNames, r.Categories
-	main.Storage = r.StoredAs()
+	if !r.IsUnstructured() || r.IsServed(r.StoredAs().Version) {
+		main.Storage = r.StoredAs()
+	}
 	out := []discovery.Resource{main}
 	if r.Kind.Status != nil {
-		out = append(out, entry(gv, r.GVK, r.Resource+"/status", r.Namespaced(), "get", "patch", "update"))
+		status := entry(gv, r.GVK, r.Resource+"/status", r.Namespaced(), "get", "patch", "update")
+		status.First = r.IsUnstructured()
+		out = append(out, status)
 	}
 	for name := range r.Kind.Subresources {
 		verbs := []string{"get", "patch", "update"}

@@ -88,7 +88,7 @@ func New(cfg Config) (*Server, error) {
 	s.registry.SetAdmission(s.plugins.Admission)
 	s.endpoint = endpoint.New(endpoint.Config{
 		Registry: s.registry, Codec: s.codec, Virtuals: s.plugins.Virtuals, Authorizer: s.plugins.Authorizer,
-		Admission: s.plugins.Admission, Stopping: s.stopping, Logger: log,
+		Admission: s.plugins.Admission, Installing: s.installing, Stopping: s.stopping, Logger: log,
 	})
 	s.paths = newPaths(s)
 	s.handler = http.HandlerFunc(s.serveAuthenticated)
@@ -96,6 +96,18 @@ func New(cfg Config) (*Server, error) {
 		s.handler = s.plugins.Wrap(s.handler)
 	}
 	return s, nil
+}
+
+// installing reports whether plugins still add resources.
+func (s *Server) installing() bool {
+	for _, c := range s.plugins.Installed {
+		select {
+		case <-c:
+		default:
+			return true
+		}
+	}
+	return false
 }
 
 // Registry gives direct access to the stored resources, past authentication,

@@ -102,7 +102,14 @@ func (t *Type) List(m Media, meta *metav1.ListMeta, items [][]byte) (Parts, erro
 	if m == Protobuf {
 		return t.protoList(meta, items)
 	}
-	metaJSON, err := json.Marshal(meta)
+	var shown any = meta
+	if t.selfTagged { // such lists say also that they do not go on
+		shown = map[string]any{"continue": meta.Continue, "resourceVersion": meta.ResourceVersion}
+		if n := meta.RemainingItemCount; n != nil {
+			shown.(map[string]any)["remainingItemCount"] = *n
+		}
+	}
+	metaJSON, err := json.Marshal(shown)
 	if err != nil {
 		return nil, err
 	}

@@ -64,6 +64,9 @@ type Transforms int
 const (
 	NoTransforms Transforms = iota
 	AllTransforms
+	// CustomTransforms are those of objects that have no protobuf form: only
+	// their metadata alone can be had in it.
+	CustomTransforms
 )
 
 // Negotiate finds the way to answer a request; the error is a 406.
@@ -72,7 +75,7 @@ func Negotiate(r *http.Request, allowed Transforms) (Output, error) {
 	if accept == "" || accept == "application/json" || accept == "*/*" {
 		return Output{Media: JSON, Pretty: pretty(r)}, nil
 	}
-	if accept == names[Protobuf] {
+	if accept == names[Protobuf] && allowed != CustomTransforms {
 		return Output{Media: Protobuf}, nil
 	}
 	for _, clause := range goautoneg.ParseAccept(accept) {
@@ -159,7 +162,7 @@ func clauseOutput(params map[string]string, m Media, allowed Transforms) (Output
 		}
 	}
 	if !wanted {
-		return out, true
+		return out, m != Protobuf || allowed != CustomTransforms
 	}
 	if allowed == NoTransforms || as.Group != metav1.GroupName || (as.Version != "v1" && as.Version != "v1beta1") {
 		return out, false

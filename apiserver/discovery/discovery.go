@@ -18,6 +18,8 @@ type Resource struct {
 	// GV is the group and version in the URL; those in APIResource are the
 	// kind's.
 	GV schema.GroupVersion
+	// First puts a subresource before its parent's others.
+	First bool
 	// Storage is what the objects are stored as; empty if they are not.
 	Storage schema.GroupVersionKind
 }
@@ -44,7 +46,18 @@ func New(all []Resource, register []Registered) *Catalog {
 	c := &Catalog{byGroup: map[string]*metav1.APIGroup{}, lists: map[schema.GroupVersion]*metav1.APIResourceList{}}
 	all = slices.Clone(all)
 	slices.SortFunc(all, func(a, b Resource) int { // subresources right behind their parents
-		return cmp.Compare(strings.ReplaceAll(a.Name, "/", "\x00"), strings.ReplaceAll(b.Name, "/", "\x00"))
+		parentA, subA, _ := strings.Cut(a.Name, "/")
+		parentB, subB, _ := strings.Cut(b.Name, "/")
+		if c := cmp.Compare(parentA, parentB); c != 0 {
+			return c
+		}
+		if a.First != b.First && subA != "" && subB != "" {
+			if a.First {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Compare(subA, subB)
 	})
 	for _, r := range all {
 		l := c.lists[r.GV]

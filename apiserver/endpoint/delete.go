@@ -45,7 +45,7 @@ func (h *Handler) deleteOptions(r *request) (*metav1.DeleteOptions, error) {
 func (h *Handler) delete(w http.ResponseWriter, r *request) error {
 	ctx, cancel := context.WithTimeout(r.Context(), writeTimeout)
 	defer cancel()
-	out, err := codec.Negotiate(r.Request, codec.AllTransforms)
+	out, err := r.negotiate()
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func (h *Handler) delete(w http.ResponseWriter, r *request) error {
 }
 
 func (h *Handler) deleteCollection(w http.ResponseWriter, r *request) error {
-	out, err := codec.Negotiate(r.Request, codec.AllTransforms)
+	out, err := r.negotiate()
 	if err != nil {
 		return err
 	}

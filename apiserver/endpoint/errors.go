@@ -9,7 +9,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
-	"github.com/keelson-project/keelson/apiserver/codec"
 	"github.com/keelson-project/keelson/apiserver/registry"
 )
 
@@ -37,9 +36,4 @@ func conversionError(message string) error {
 	return &apierrors.StatusError{ErrStatus: metav1.Status{
 		Status: metav1.StatusFailure, Code: http.StatusNotAcceptable, Reason: metav1.StatusReasonNotAcceptable, Message: message,
 	}}
-}
-
-// noProtobuf is the 406 of an object that has no protobuf form.
-func noProtobuf() error {
-	return codec.NotAcceptable(codec.Names()[:2])
 }

@@ -35,6 +35,9 @@ type Config struct {
 	// Authorizer is asked whether an update may create; nil allows it.
 	Authorizer authorizer.Authorizer
 	Admission  admission.Chain
+	// Installing reports whether resources are still to come, so that a path
+	// that leads nowhere may lead somewhere soon; nil for no.
+	Installing func() bool
 	// Stopping is closed when watches are to end.
 	Stopping <-chan struct{}
 	Logger   *slog.Logger
@@ -75,6 +78,14 @@ type request struct {
 	namespace string
 }
 
+// negotiate finds the way to answer.
+func (r *request) negotiate() (codec.Output, error) {
+	if r.resource.IsUnstructured() {
+		return codec.Negotiate(r.Request, codec.CustomTransforms)
+	}
+	return codec.Negotiate(r.Request, codec.AllTransforms)
+}
+
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	info, ok := genericrequest.RequestInfoFrom(r.Context())
@@ -103,6 +114,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // is built in, plain text elsewhere.
 func (h *Handler) notFound(w http.ResponseWriter, r *http.Request) {
 	info, _ := genericrequest.RequestInfoFrom(r.Context())
+	if h.Installing != nil && h.Installing() {
+		h.Error(w, r, errInstalling())
+		return
+	}
 	if !h.ServesGroup(info.APIGroup) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -114,7 +129,19 @@ func (h *Handler) notFound(w http.ResponseWriter, r *http.Request) {
 }
 
 // NotFound answers that there is no such path.
-func (h *Handler) NotFound(w http.ResponseWriter, r *http.Request) { h.Error(w, r, errNoPath()) }
+func (h *Handler) NotFound(w http.ResponseWriter, r *http.Request) {
+	if h.Installing != nil && h.Installing() {
+		h.Error(w, r, errInstalling())
+		return
+	}
+	h.Error(w, r, errNoPath())
+}
+
+func errInstalling() error {
+	err := apierrors.NewServiceUnavailable("the request has been made before all known HTTP paths have been installed, please try again")
+	err.ErrStatus.Details = &metav1.StatusDetails{RetryAfterSeconds: 1}
+	return err
+}
 
 func errNoPath() error {
 	return &apierrors.StatusError{ErrStatus: metav1.Status{
@@ -162,9 +189,16 @@ func (h *Handler) serveResource(w http.ResponseWriter, r *request) {
 		verb = h.partVerb(r, nil, h.update, nil)
 	case r.resource.Part(part) != nil:
 		verb = h.partVerb(r, h.get, h.update, h.patch)
+	case r.resource.IsUnstructured():
+		verb = func(http.ResponseWriter, *request) error {
+			return apierrors.NewNotFound(r.gvr.GroupResource(), r.info.Name)
+		}
 	default:
 		h.notFound(w, r.Request)
 		return
+	}
+	if verb == nil && r.resource.IsUnstructured() {
+		verb = h.customVerb(r)
 	}
 	if err := h.do(w, r, verb); err != nil {
 		h.Error(w, r.Request, err)
@@ -238,6 +272,21 @@ func (h *Handler) objectVerb(r *request) verb {
 		}
 	}
 	return nil
+}
+
+// customVerb says what is wrong with a method that the path of a custom kind
+// does not know: those are less strict about paths.
+func (h *Handler) customVerb(r *request) verb {
+	everywhere := r.resource.Namespaced() && r.namespace == ""
+	switch {
+	case everywhere:
+		return func(w http.ResponseWriter, r *request) error { h.notFound(w, r.Request); return nil }
+	case r.Method == http.MethodPut || r.Method == http.MethodPatch:
+		return func(http.ResponseWriter, *request) error { return apierrors.NewBadRequest("name must be provided") }
+	}
+	return func(_ http.ResponseWriter, r *request) error {
+		return apierrors.NewMethodNotSupported(r.gvr.GroupResource(), r.info.Verb)
+	}
 }
 
 // partVerb is the verb for /status and the like.

@@ -128,7 +128,7 @@ func (h *Handler) decodeObject(ctx context.Context, r *request, fieldValidation 
 		return nil, err
 	}
 	into := r.resource.New()
-	obj, err := h.decode(ctx, data, media, fieldValidation, r.resource.GVK, into)
+	obj, err := h.decodeBy(ctx, data, media, fieldValidation, r.resource.GVK, into, reading{receive: r.resource.Receive})
 	if err != nil {
 		return nil, err
 	}
@@ -150,19 +150,24 @@ func (h *Handler) decodeObject(ctx context.Context, r *request, fieldValidation 
 // decode reads an object that has to be of a kind; what strict reading finds
 // becomes warnings or an error.
 func (h *Handler) decode(ctx context.Context, data []byte, media codec.Media, fieldValidation string, want schema.GroupVersionKind, into runtime.Object) (runtime.Object, error) {
-	return h.decodeAny(ctx, data, media, fieldValidation, want, into, nil)
+	return h.decodeBy(ctx, data, media, fieldValidation, want, into, reading{})
 }
 
-// decodeAny is decode for a kind that may come in other versions too, which
-// accept, if set, makes the wanted one of.
-func (h *Handler) decodeAny(
-	ctx context.Context, data []byte, media codec.Media, fieldValidation string, want schema.GroupVersionKind, into runtime.Object,
-	accept func(schema.GroupVersionKind, runtime.Object) runtime.Object,
-) (runtime.Object, error) {
+// reading are peculiarities of what is read.
+type reading struct {
+	// accept, if set, makes the wanted kind of other versions of it.
+	accept func(schema.GroupVersionKind, runtime.Object) runtime.Object
+	// receive, if set, brings the object into shape.
+	receive receiver
+}
+
+// decodeBy is decode with peculiarities.
+func (h *Handler) decodeBy(ctx context.Context, data []byte, media codec.Media, fieldValidation string, want schema.GroupVersionKind, into runtime.Object, by reading) (runtime.Object, error) {
 	if u, ok := into.(*unstructured.Unstructured); ok {
 		u.SetGroupVersionKind(want)
 	}
 	obj, gvk, err := h.Codec.Decode(data, media, strictness(fieldValidation), want, into)
+	err = received(obj, err, strictness(fieldValidation), by.receive)
 	if strict, ok := runtime.AsStrictDecodingError(err); ok && obj != nil && fieldValidation != metav1.FieldValidationStrict {
 		warnStrict(ctx, strict.Errors())
 		err = nil
@@ -170,18 +175,47 @@ func (h *Handler) decodeAny(
 	if err != nil {
 		return nil, decodeError(err, want, gvk, data)
 	}
-	if gvk.Kind != want.Kind {
+	_, custom := into.(*unstructured.Unstructured)
+	if gvk.Kind != want.Kind && !(custom && gvk.GroupVersion() == want.GroupVersion()) { // which validation refuses
 		return nil, apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: converting (%s.%s) to (%s.%s): unknown conversion", gvk.Kind, gvk.Version, want.Kind, gvk.Version, gvk.Kind, shortGroup(want.Group), want.Kind))
 	}
 	if gvk.GroupVersion() != want.GroupVersion() {
-		if accept != nil {
-			if out := accept(*gvk, obj); out != nil {
+		if by.accept != nil {
+			if out := by.accept(*gvk, obj); out != nil {
 				return out, nil
 			}
 		}
 		return nil, apierrors.NewBadRequest(fmt.Sprintf("the API version in the data (%s) does not match the expected API version (%s)", gvk.GroupVersion(), want.GroupVersion()))
 	}
 	return obj, nil
+}
+
+// A receiver brings an object into shape: see [registry.Resource.Receive].
+type receiver func(obj kinds.Object) (unknown []string, err error)
+
+// received has a decoded object brought into shape, if there is a receiver, and
+// adds what that has dropped to what strict decoding found.
+func received(obj runtime.Object, err error, s codec.Strictness, receive receiver) error {
+	strict, isStrict := runtime.AsStrictDecodingError(err)
+	o, ok := obj.(kinds.Object)
+	if receive == nil || !ok || (err != nil && !isStrict) {
+		return err
+	}
+	unknown, badErr := receive(o)
+	if badErr != nil {
+		return badErr
+	}
+	if len(unknown) == 0 || s == codec.Lenient {
+		return err
+	}
+	var all []error
+	if isStrict {
+		all = strict.Errors()
+	}
+	for _, path := range unknown {
+		all = append(all, fmt.Errorf("unknown field %q", path))
+	}
+	return runtime.NewStrictDecodingError(all)
 }
 
 // shortGroup is what errors call a group.

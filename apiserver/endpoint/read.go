@@ -16,7 +16,7 @@ import (
 )
 
 func (h *Handler) get(w http.ResponseWriter, r *request) error {
-	out, err := codec.Negotiate(r.Request, codec.AllTransforms)
+	out, err := r.negotiate()
 	if err != nil {
 		return err
 	}
@@ -78,9 +78,6 @@ func (h *Handler) answer(w http.ResponseWriter, r *request, code int, it *cache.
 	if out.As != nil && out.As.Kind != "PartialObjectMetadata" {
 		return conversionError("you requested PartialObjectMetadataList, but the requested object is not a list (" + typeName(r.resource, r.resource.GVK) + ")")
 	}
-	if out.Media == codec.Protobuf && out.As == nil && !codec.HasProtobuf(it.Object) {
-		return noProtobuf()
-	}
 	body, typ, err := bytesOf(r.resource, it, out)
 	if err != nil {
 		return err
@@ -94,7 +91,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *request, code int, it *cache.
 }
 
 func (h *Handler) list(w http.ResponseWriter, r *request) error {
-	out, err := codec.Negotiate(r.Request, codec.AllTransforms)
+	out, err := r.negotiate()
 	if err != nil {
 		return err
 	}
@@ -127,9 +124,6 @@ func (h *Handler) answerList(w http.ResponseWriter, r *request, l *registry.List
 	items := make([][]byte, len(l.Items))
 	head := codec.Parts(nil)
 	for i, it := range l.Items {
-		if i == 0 && out.Media == codec.Protobuf && out.As == nil && !codec.HasProtobuf(it.Object) {
-			return noProtobuf()
-		}
 		b, one, err := bytesOf(r.resource, it, out)
 		if err != nil {
 			return err

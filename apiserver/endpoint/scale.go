@@ -30,7 +30,7 @@ func (h *Handler) getScale(w http.ResponseWriter, r *request) error {
 func (h *Handler) scale(w http.ResponseWriter, r *request, do func(context.Context) (*autoscalingv1.Scale, error)) error {
 	ctx, cancel := context.WithTimeout(r.Context(), writeTimeout)
 	defer cancel()
-	out, err := codec.Negotiate(r.Request, codec.AllTransforms)
+	out, err := r.negotiate()
 	if err != nil {
 		return err
 	}
@@ -39,7 +39,7 @@ func (h *Handler) scale(w http.ResponseWriter, r *request, do func(context.Conte
 		return err
 	}
 	if out.As != nil {
-		return h.transformed(w, r, tabled{scaleKind, scaleTables{}}, scale, []runtime.Object{scale}, out)
+		return h.transformed(w, r, tabled{scaleKind, scaleTables{custom: r.resource.IsUnstructured()}}, scale, []runtime.Object{scale}, out)
 	}
 	h.write(w, r.Request, http.StatusOK, scale, out)
 	return nil
@@ -101,7 +101,7 @@ func (p *patcher) changeScale(ctx context.Context, old *autoscalingv1.Scale, man
 		if encErr != nil {
 			return nil, apierrors.NewInternalError(encErr)
 		}
-		_, err = p.document(ctx, doc, scaleKind, scale)
+		_, err = p.document(ctx, doc, scaleKind, scale, nil)
 	}
 	if err != nil {
 		return nil, err

@@ -95,11 +95,19 @@ func (t tabled) table(r *request, items []runtime.Object, partials []metav1.Part
 	return out, nil
 }
 
-// scaleTables makes Tables of scales.
-type scaleTables struct{}
+// scaleTables makes Tables of scales; those of custom kinds have a wording of
+// their own.
+type scaleTables struct{ custom bool }
 
 // Columns implements registry.Tabler.
-func (scaleTables) Columns() []metav1.TableColumnDefinition {
+func (t scaleTables) Columns() []metav1.TableColumnDefinition {
+	if t.custom {
+		age := column.Age()
+		age.Type = "date"
+		return []metav1.TableColumnDefinition{
+			column.Name(), column.Integer("Desired", "Number of desired replicas"), column.Integer("Available", "Number of actual replicas"), age,
+		}
+	}
 	name := column.Name()
 	name.Format = ""
 	return []metav1.TableColumnDefinition{

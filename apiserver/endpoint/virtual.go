@@ -140,7 +140,7 @@ func (h *Handler) virtualCreate(w http.ResponseWriter, r *request, v *registry.V
 	if a, ok := c.(registry.Accepter); ok {
 		accept = a.Accept
 	}
-	obj, err := h.decodeAny(ctx, data, media, opts.FieldValidation, v.Kind, c.New(), accept)
+	obj, err := h.decodeBy(ctx, data, media, opts.FieldValidation, v.Kind, c.New(), reading{accept: accept})
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ const (
 )
 
 func (h *Handler) watch(w http.ResponseWriter, r *request) error {
-	out, err := codec.Negotiate(r.Request, codec.AllTransforms)
+	out, err := r.negotiate()
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ import (
 func (h *Handler) create(w http.ResponseWriter, r *request) error {
 	ctx, cancel := context.WithTimeout(r.Context(), writeTimeout)
 	defer cancel()
-	out, err := codec.Negotiate(r.Request, codec.AllTransforms)
+	out, err := r.negotiate()
 	if err != nil {
 		return err
 	}
@@ -43,7 +43,7 @@ func (h *Handler) create(w http.ResponseWriter, r *request) error {
 func (h *Handler) update(w http.ResponseWriter, r *request) error {
 	ctx, cancel := context.WithTimeout(r.Context(), writeTimeout)
 	defer cancel()
-	out, err := codec.Negotiate(r.Request, codec.AllTransforms)
+	out, err := r.negotiate()
 	if err != nil {
 		return err
 	}

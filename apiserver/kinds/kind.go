@@ -53,6 +53,10 @@ type Kind struct {
 	// resourceVersion; a decoded one has its defaults.
 	Encode func(obj Object) ([]byte, error)
 	Decode func(value []byte) (Object, error)
+	// Between, if set, converts an object that one version shows to another,
+	// to compare who owns what, instead of the way by the stored form: it
+	// drops nothing that the other version does not know.
+	Between func(obj Object, to schema.GroupVersion) (Object, error)
 	// StoredAs is what the stored form says it is, if that is not the kind.
 	StoredAs schema.GroupVersionKind
 	// TypeConverter, if set, knows the schema of the objects, for managed

@@ -25,16 +25,16 @@ const (
 )
 
 // schemas makes the definitions of all models of some services.
-func (h *Handler) schemas(prefix string, services ...*service) *schemas {
+func (h *Handler) schemas(f Format, services ...*service) *schemas {
 	s := newSchemas(func(name string) spec.Ref {
-		return spec.MustCreateRef(prefix + common.EscapeJsonPointer(friendly(name)))
+		return spec.MustCreateRef(f.Definitions() + common.EscapeJsonPointer(friendly(name)))
 	})
 	for _, service := range services {
 		for _, m := range service.models() {
 			if m.goType != nil {
 				s.add(m.goType)
 			} else {
-				s.addFree(m.free, h.schemaOf(m.free))
+				s.addFree(m.free, h.custom(m.free), f)
 			}
 		}
 	}
@@ -92,7 +92,7 @@ func (h *Handler) info() *spec.Info {
 
 // build3 builds the document of version 3 about one service, in JSON.
 func (h *Handler) build3(s *service) ([]byte, error) {
-	schemas := h.schemas("#/components/schemas/", s)
+	schemas := h.schemas(V3, s)
 	doc, err := builder3.BuildOpenAPISpecFromRoutes([]common.RouteContainer{s}, &common.OpenAPIV3Config{
 		Info:                           h.info(),
 		CommonResponses:                map[int]*spec3.Response{http.StatusUnauthorized: {ResponseProps: spec3.ResponseProps{Description: unauthorized}}},
@@ -115,7 +115,7 @@ func (h *Handler) build2(services []*service) ([]byte, error) {
 	for i, s := range services {
 		containers[i] = s
 	}
-	schemas := h.schemas("#/definitions/", services...)
+	schemas := h.schemas(V2, services...)
 	doc, err := builder.BuildOpenAPISpecFromRoutes(containers, &common.Config{
 		ProtocolList:    []string{"https"},
 		Info:            h.info(),

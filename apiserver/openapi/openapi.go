@@ -11,7 +11,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/kube-openapi/pkg/handler3"
-	"k8s.io/kube-openapi/pkg/validation/spec"
 
 	"github.com/keelson-project/keelson/apiserver/registry"
 )
@@ -27,10 +26,9 @@ type Config struct {
 	Paths map[string]http.Handler
 	// Scheme knows the Go types of all kinds that have one.
 	Scheme *runtime.Scheme
-	// Schemas, if set, returns the schema of a kind that has no Go type; its
-	// references begin with "#/definitions/" or "#/components/schemas/". Nil
-	// means any object.
-	Schemas func(schema.GroupVersionKind) *spec.Schema
+	// Customs, if set, describes a kind that has no Go type. Nil means any
+	// object.
+	Customs func(schema.GroupVersionKind) *Custom
 	// Version is that of the API in the documents; default "1.37".
 	Version string
 	// Cache, if set, is shared with other servers.
@@ -103,10 +101,10 @@ func urlOf(path string, d *document) string {
 	return u.String()
 }
 
-// schemaOf is the schema of a kind that has no Go type, or nil.
-func (h *Handler) schemaOf(gvk schema.GroupVersionKind) *spec.Schema {
-	if h.cfg.Schemas == nil {
+// custom describes a kind that has no Go type, or is nil.
+func (h *Handler) custom(gvk schema.GroupVersionKind) *Custom {
+	if h.cfg.Customs == nil {
 		return nil
 	}
-	return h.cfg.Schemas(gvk)
+	return h.cfg.Customs(gvk)
 }

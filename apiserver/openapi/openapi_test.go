@@ -41,9 +41,11 @@ func start(t testing.TB, cache *openapi.Cache) (*apiserver.Server, *openapi.Hand
 		var err error
 		handler, err = openapi.New(openapi.Config{
 			Registry: s.Registry(), Scheme: s.Codec().Scheme(), Cache: cache,
-			Schemas: func(schema.GroupVersionKind) *spec.Schema {
-				return &spec.Schema{SchemaProps: spec.SchemaProps{
-					Type: spec.StringOrArray{"object"}, Properties: map[string]spec.Schema{"size": *spec.Int64Property()},
+			Customs: func(gvk schema.GroupVersionKind) *openapi.Custom {
+				return &openapi.Custom{Key: gvk.String(), Schema: func(openapi.Format) *spec.Schema {
+					return &spec.Schema{SchemaProps: spec.SchemaProps{
+						Type: spec.StringOrArray{"object"}, Properties: map[string]spec.Schema{"size": *spec.Int64Property()},
+					}}
 				}}
 			},
 		})

@@ -47,7 +47,9 @@ type resource struct {
 	kind        string // what routes call it: the kind of the parent
 	gvk         schema.GroupVersionKind
 	body        *model
-	routes      []*route
+	// consumes and produces are what routes do that do not say otherwise.
+	consumes, produces []string
+	routes             []*route
 }
 
 func goModel[T any]() *model { return &model{goType: reflect.TypeFor[T]()} }
@@ -71,6 +73,9 @@ func root(gv schema.GroupVersion) string {
 // stored returns the routes of a resource of the registry, with its
 // subresources.
 func stored(r *registry.Resource) []*route {
+	if r.IsUnstructured() {
+		return custom(r)
+	}
 	res := &resource{
 		gv: r.GVR.GroupVersion(), name: r.Resource, namespaced: r.Namespaced(), kind: r.GVK.Kind, gvk: r.GVK,
 		body: modelOf(r.New(), r.GVK),
@@ -240,7 +245,13 @@ func (r *resource) place(path string) []parameter {
 func (r *resource) add(rt route, pretty prettily, options ...[]parameter) {
 	rt.kind = r.gvk
 	if rt.consumes == nil {
+		rt.consumes = r.consumes
+	}
+	if rt.consumes == nil {
 		rt.consumes = []string{"*/*"}
+	}
+	if rt.produces == nil {
+		rt.produces = r.produces
 	}
 	if rt.produces == nil {
 		rt.produces = mediaTypes()
@@ -258,11 +269,11 @@ func (r *resource) add(rt route, pretty prettily, options ...[]parameter) {
 // prettily says whether an answer can be made easier to read.
 type prettily bool
 
-func (r *resource) read() {
+func (r *resource) read(options ...[]parameter) {
 	r.add(route{
 		method: http.MethodGet, path: r.item(), action: "get", operation: r.operation("read"), doc: r.about("read") + " the specified " + r.kind,
 		responses: answers(r.body, http.StatusOK),
-	}, true)
+	}, true, options...)
 }
 
 func (r *resource) list(list *model, produces []string) {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/kube-openapi/pkg/common"
@@ -72,7 +73,11 @@ func (s *schemas) add(t reflect.Type) {
 }
 
 // addFree makes the definition of a kind that has no Go type.
-func (s *schemas) addFree(gvk schema.GroupVersionKind, of *spec.Schema) {
+func (s *schemas) addFree(gvk schema.GroupVersionKind, c *Custom, f Format) {
+	var of *spec.Schema
+	if c != nil {
+		of = c.Schema(f)
+	}
 	if of == nil {
 		of = &spec.Schema{SchemaProps: spec.SchemaProps{Type: spec.StringOrArray{"object"}}}
 		of.AddExtension("x-kubernetes-preserve-unknown-fields", true)
@@ -82,7 +87,12 @@ func (s *schemas) addFree(gvk schema.GroupVersionKind, of *spec.Schema) {
 		of = &shallow
 	}
 	of.AddExtension(extensionGVK, []any{gvkMap(gvk)})
-	s.defs[freeName(gvk)] = common.OpenAPIDefinition{Schema: *of}
+	var metadata []string
+	for _, t := range []reflect.Type{reflect.TypeFor[metav1.ObjectMeta](), reflect.TypeFor[metav1.ListMeta]()} {
+		s.add(t)
+		metadata = append(metadata, nameOf(t))
+	}
+	s.defs[freeName(gvk)] = common.OpenAPIDefinition{Schema: *of, Dependencies: metadata}
 }
 
 // freeName is the name of the definition of a kind that has no Go type.

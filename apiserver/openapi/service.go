@@ -141,10 +141,8 @@ func (h *Handler) key(s *service) string {
 			continue
 		}
 		fmt.Fprintln(sum, m.free)
-		if of := h.schemaOf(m.free); of != nil {
-			if data, err := of.MarshalJSON(); err == nil {
-				_, _ = sum.Write(data)
-			}
+		if c := h.custom(m.free); c != nil {
+			fmt.Fprintln(sum, c.Key)
 		}
 	}
 	return fmt.Sprintf("%X", sum.Sum(nil))

@@ -14,7 +14,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	kjson "sigs.k8s.io/json"
-	"sigs.k8s.io/yaml"
 )
 
 // maxOperations is how many operations a JSON patch may have.
@@ -107,14 +106,14 @@ func Strategic(doc map[string]any, patch []byte, like any, s Strictness) (out, p
 // Configuration reads an applied configuration, YAML or JSON. With Strict,
 // repeated fields are reported beside it.
 func Configuration(patch []byte, s Strictness) (content map[string]any, strict, err error) {
-	if err := yaml.Unmarshal(patch, &content); err != nil {
+	if err := utilyaml.Unmarshal(patch, &content); err != nil {
 		return nil, nil, apierrors.NewBadRequest(fmt.Sprintf("error decoding patch: %v", err))
 	}
 	if content == nil {
 		content = map[string]any{}
 	}
 	if s == Strict {
-		strict = yaml.UnmarshalStrict(patch, &map[string]any{})
+		strict = utilyaml.UnmarshalStrict(patch, &map[string]any{})
 	}
 	return content, strict, nil
 }

@@ -16,6 +16,13 @@ const (
 	deletePage = 10000
 )
 
+// Purge deletes all objects of the kind in the server's own name: admission is
+// not asked. Those with finalizers are only marked.
+func (r *Resource) Purge(ctx context.Context) error {
+	_, err := r.DeleteCollection(ctx, Write{unasked: true}, &metav1.DeleteOptions{}, &internalversion.ListOptions{})
+	return err
+}
+
 // DeleteCollection deletes what a list returns, and returns that list. It is
 // not atomic: an error leaves some objects deleted and others not.
 func (r *Resource) DeleteCollection(ctx context.Context, w Write, options *metav1.DeleteOptions, list *internalversion.ListOptions) (*List, error) {

@@ -136,7 +136,7 @@ func (r *Resource) prepareCreate(ctx context.Context, obj kinds.Object) error {
 		errs = validation.ValidateObjectMetaAccessor(obj, k.Namespaced, validSegment, field.NewPath("metadata"))
 	}
 	if errs = r.declared(ctx, operation.Create, obj, nil, "", errs); len(errs) > 0 {
-		return r.invalid(obj.GetName(), errs)
+		return r.refused(obj, errs)
 	}
 	if k.Warnings != nil {
 		for _, text := range k.Warnings(ctx, obj, nil) {
@@ -212,4 +212,12 @@ func (r *Resource) exists(it *cache.Item) error {
 
 func (r *Resource) invalid(name string, errs field.ErrorList) error {
 	return apierrors.NewInvalid(r.Kind.GroupKind(), name, errs)
+}
+
+// refused is invalid for an object, which is called what it says it is.
+func (r *Resource) refused(obj kinds.Object, errs field.ErrorList) error {
+	if tagging(obj) != 0 {
+		return apierrors.NewInvalid(obj.GetObjectKind().GroupVersionKind().GroupKind(), obj.GetName(), errs)
+	}
+	return r.invalid(obj.GetName(), errs)
 }

@@ -132,7 +132,7 @@ func (r *Resource) tryDelete(ctx context.Context, it *cache.Item, from origin, w
 
 // admitDelete asks admission about a delete.
 func (r *Resource) admitDelete(ctx context.Context, it *cache.Item, w *Write) error {
-	if len(r.registry.admission) == 0 {
+	if len(r.registry.admission) == 0 || w.unasked {
 		return nil
 	}
 	shown, err := r.show(it)

@@ -272,6 +272,9 @@ func (c converter) ConvertToVersion(in runtime.Object, to runtime.GroupVersioner
 	if from == nil || dest == nil {
 		return nil, runtime.NewNotRegisteredErrForTarget("keelson", reflect.TypeOf(in), target)
 	}
+	if f := c.r.base.Between; f != nil {
+		return f(obj, target)
+	}
 	stored, err := from.ToStored(obj)
 	if err != nil {
 		return nil, err

@@ -292,10 +292,23 @@ func (r *Resource) Default(obj kinds.Object) {
 	}
 }
 
+// Receive brings an object that a client has sent into the shape of this
+// version, and returns the paths of fields that it has dropped because it does
+// not know them.
+func (r *Resource) Receive(obj kinds.Object) (unknown []string, err error) {
+	if r.Kind.Receive == nil {
+		return nil, nil
+	}
+	return r.Kind.Receive(obj)
+}
+
 // Settle gives an object that a client sent, and that has its defaults, the
 // form in which this version shows it once it is stored; the result may share
 // memory with it. An error says that it cannot be read.
 func (r *Resource) Settle(obj kinds.Object) (kinds.Object, error) {
+	if r.own() {
+		return obj, nil
+	}
 	if r.view == nil {
 		if f := r.Kind.Convert; f != nil {
 			return obj, f(obj)
@@ -353,6 +366,11 @@ func (r *Resource) StoredAs() schema.GroupVersionKind {
 		return r.base.StoredAs
 	}
 	return r.base.GroupVersionKind
+}
+
+// IsServed reports whether another version of the resource's group is served.
+func (r *Resource) IsServed(version string) bool {
+	return r.registry.Resource(schema.GroupVersionResource{Group: r.GVR.Group, Version: version, Resource: r.GVR.Resource}) != nil
 }
 
 // ToJudged converts an object in the version shown to what the kind's

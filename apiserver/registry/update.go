@@ -271,7 +271,7 @@ func (r *Resource) prepareUpdate(ctx context.Context, obj, old kinds.Object, w *
 		errs = r.declared(ctx, operation.Update, obj, old, w.Subresource, errs)
 	}
 	if len(errs) > 0 {
-		return r.invalid(obj.GetName(), errs)
+		return r.refused(obj, errs)
 	}
 	if warnings != nil {
 		for _, text := range warnings(ctx, obj, old) {

@@ -34,7 +34,8 @@ type Write struct {
 	// object; nil allows it.
 	MayCreate func(ctx context.Context) error
 
-	amend bool // see Amend
+	amend   bool // see Amend
+	unasked bool // see Purge
 }
 
 // attributes are what admission sees of a write.

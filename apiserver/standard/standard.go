@@ -23,6 +23,7 @@ import (
 	"github.com/keelson-project/keelson/apiserver/authn"
 	"github.com/keelson-project/keelson/apiserver/componentstatus"
 	"github.com/keelson-project/keelson/apiserver/connect"
+	"github.com/keelson-project/keelson/apiserver/crd"
 	"github.com/keelson-project/keelson/apiserver/flowcontrol"
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/builtin"
@@ -188,7 +189,13 @@ func (c *Config) plug(s *apiserver.Server, all []*kinds.Kind) (apiserver.Plugins
 	if err != nil {
 		return none, err
 	}
-	documents, err := openapi.New(openapi.Config{Registry: s.Registry(), Virtuals: virtuals, Paths: paths, Scheme: s.Codec().Scheme(), Cache: c.OpenAPI})
+	customs, err := crd.New(crd.Config{Registry: s.Registry(), Resolve: serviceAddress(s.Registry()), Logger: c.Logger})
+	if err != nil {
+		return none, err
+	}
+	documents, err := openapi.New(openapi.Config{
+		Registry: s.Registry(), Virtuals: virtuals, Paths: paths, Scheme: s.Codec().Scheme(), Customs: customs.Custom, Cache: c.OpenAPI,
+	})
 	if err != nil {
 		return none, err
 	}
@@ -222,6 +229,7 @@ func (c *Config) plug(s *apiserver.Server, all []*kinds.Kind) (apiserver.Plugins
 			roles.Run,
 			flows.Run,
 			keeper.Run,
+			customs.Run,
 			func(ctx context.Context) error {
 				<-ctx.Done()
 				if c, ok := kubelets.(interface{ CloseIdleConnections() }); ok {
@@ -246,7 +254,8 @@ func (c *Config) plug(s *apiserver.Server, all []*kinds.Kind) (apiserver.Plugins
 			closed(flows.Ready(), "flow schemas and priority levels are not all there yet"),
 			closed(keeper.Settled(), "APIServices are missing"),
 		),
-		Settled: []<-chan struct{}{settled, roles.Ready(), flows.Ready(), keeper.Settled()},
+		Installed: []<-chan struct{}{customs.Settled()},
+		Settled:   []<-chan struct{}{settled, roles.Ready(), flows.Ready(), keeper.Settled(), customs.Settled()},
 	}, nil
 }
 

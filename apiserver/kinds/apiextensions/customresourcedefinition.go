@@ -34,6 +34,7 @@ func customResourceDefinition() *kinds.Kind {
 		Encode:     encode, Decode: decode,
 		StoredAs:      v1beta1.SchemeGroupVersion.WithKind("CustomResourceDefinition"),
 		TypeConverter: &typeConverter{},
+		AnyFinalizer:  true,
 
 		Default: setDefaults,
 		PrepareCreate: func(_ context.Context, crd *v1.CustomResourceDefinition) {
