@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
+	"github.com/keelson-project/keelson/apiserver/ownership"
 )
 
 // lazyManager makes a field manager when it is first needed.
@@ -50,14 +51,7 @@ func (r *Resource) fieldManager(subresource string) (*managedfields.FieldManager
 // resetFields are the fields that writers cannot own because the server takes
 // their changes back.
 func (r *Resource) resetFields(subresource string) map[fieldpath.APIVersion]fieldpath.Filter {
-	paths := r.Kind.Resets[subresource]
-	switch {
-	case r.Kind.Status == nil:
-	case subresource == "status":
-		paths = append([]string{"spec"}, paths...)
-	case subresource == "":
-		paths = append([]string{"status"}, paths...)
-	}
+	paths := r.resets(subresource)
 	if len(paths) == 0 {
 		return nil
 	}
@@ -74,9 +68,35 @@ func (r *Resource) resetFields(subresource string) map[fieldpath.APIVersion]fiel
 	})
 }
 
+// resets are the paths of the fields whose changes by a writer the server takes
+// back.
+func (r *Resource) resets(subresource string) []string {
+	paths := r.Kind.Resets[subresource]
+	switch {
+	case r.Kind.Status == nil:
+	case subresource == "status":
+		paths = append([]string{"spec"}, paths...)
+	case subresource == "":
+		paths = append([]string{"status"}, paths...)
+	}
+	return paths
+}
+
 // track writes down in obj what the manager of a write owns now. Both objects
 // are in the version shown; live is nil for a create.
 func (r *Resource) track(live, obj kinds.Object, w *Write) kinds.Object {
+	if r.Kind.TypeConverter == nil {
+		from := live
+		if from == nil {
+			from = r.New()
+		}
+		if fields, ok := r.registry.owners.Update(from, obj, ownership.Writer{
+			Manager: w.Manager, APIVersion: r.GVK.GroupVersion().String(), Subresource: w.Subresource, Resets: r.resets(w.Subresource),
+		}); ok {
+			obj.SetManagedFields(fields)
+			return obj
+		}
+	}
 	m, err := r.fieldManager(w.Subresource)
 	if err != nil {
 		r.registry.log.Error("managed fields are not tracked", "kind", r.GVK, "err", err)

@@ -15,6 +15,7 @@ import (
 	"github.com/keelson-project/keelson/apiserver/cache"
 	"github.com/keelson-project/keelson/apiserver/codec"
 	"github.com/keelson-project/keelson/apiserver/kinds"
+	"github.com/keelson-project/keelson/apiserver/ownership"
 	"github.com/keelson-project/keelson/store"
 )
 
@@ -27,6 +28,7 @@ type Registry struct {
 	cache     *cache.Cache
 	codec     *codec.Codec
 	converter managedfields.TypeConverter
+	owners    *ownership.Tracker
 	log       *slog.Logger
 	admission admission.Chain
 
@@ -56,7 +58,7 @@ func New(cfg Config) *Registry {
 		log = slog.New(slog.DiscardHandler)
 	}
 	r := &Registry{
-		store: cfg.Store, codec: cfg.Codec, converter: cfg.TypeConverter, log: log,
+		store: cfg.Store, codec: cfg.Codec, converter: cfg.TypeConverter, owners: ownership.New(), log: log,
 		cache: cache.New(cfg.Store, Prefix, log), changed: make(chan struct{}), stored: map[*kinds.Kind]*Resource{},
 	}
 	r.resources.Store(&map[schema.GroupVersionResource]*Resource{})

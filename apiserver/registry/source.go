@@ -28,7 +28,13 @@ func tagging(obj kinds.Object) codec.Tagging {
 func (r *Resource) source(k *kinds.Kind) *cache.Source {
 	decode := k.Decode
 	if decode == nil {
-		decode = func(value []byte) (kinds.Object, error) { return decodeStored(k, value) }
+		decode = func(value []byte) (kinds.Object, error) {
+			obj, err := decodeStored(k, value)
+			if err == nil {
+				r.registry.owners.Share(obj)
+			}
+			return obj, err
+		}
 	}
 	s := &cache.Source{
 		StorageKey: k.StorageKey,
