@@ -124,9 +124,11 @@ func Routable(r *http.Request, written []string) error {
 // Readable checks that the Content-Type is one of those a path reads, likewise.
 // The error is a 415.
 func Readable(r *http.Request, read []string) error {
-	t, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
-	if slices.Contains(read, strings.Trim(t, " ")) {
-		return nil
+	for t := range strings.SplitSeq(r.Header.Get("Content-Type"), ",") {
+		t, _, _ = strings.Cut(t, ";")
+		if slices.Contains(read, strings.Trim(t, " ")) {
+			return nil
+		}
 	}
 	return routingError(http.StatusUnsupportedMediaType, metav1.StatusReasonUnsupportedMediaType, "415: Unsupported Media Type")
 }

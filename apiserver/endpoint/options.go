@@ -177,7 +177,7 @@ func (h *Handler) decodeBy(ctx context.Context, data []byte, media codec.Media, 
 	}
 	_, custom := into.(*unstructured.Unstructured)
 	if gvk.Kind != want.Kind && !(custom && gvk.GroupVersion() == want.GroupVersion()) { // which validation refuses
-		return nil, apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: converting (%s.%s) to (%s.%s): unknown conversion", gvk.Kind, gvk.Version, want.Kind, gvk.Version, gvk.Kind, shortGroup(want.Group), want.Kind))
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: %v", gvk.Kind, gvk.Version, want.Kind, noConversion(*gvk, want)))
 	}
 	if gvk.GroupVersion() != want.GroupVersion() {
 		if by.accept != nil {
@@ -216,6 +216,11 @@ func received(obj runtime.Object, err error, s codec.Strictness, receive receive
 		all = append(all, fmt.Errorf("unknown field %q", path))
 	}
 	return runtime.NewStrictDecodingError(all)
+}
+
+// noConversion says that an object of one kind is none of another.
+func noConversion(from, to schema.GroupVersionKind) error {
+	return fmt.Errorf("converting (%s.%s) to (%s.%s): unknown conversion", from.Version, from.Kind, shortGroup(to.Group), to.Kind)
 }
 
 // shortGroup is what errors call a group.

@@ -172,7 +172,7 @@ func (p *patcher) document(ctx context.Context, doc []byte, gvk schema.GroupVers
 		strict = append(strict, found.Errors()...)
 	}
 	if _, custom := into.(*unstructured.Unstructured); obj != into || *got != gvk && !custom { // which validation refuses
-		return nil, p.invalid(string(patched), fmt.Errorf("unable to decode %s into %T", got, into))
+		return nil, p.invalid(string(patched), noConversion(*got, gvk))
 	}
 	return patched, p.report(ctx, string(patched), strict)
 }
