@@ -73,28 +73,31 @@ func (s *Server) keepSystem(ctx context.Context, client kubernetes.Interface) er
 		<-ctx.Done()
 		return nil
 	}
-	var woken [3]<-chan struct{}
+	var followed [3]*cache.Follower
 	for i, gr := range []schema.GroupResource{{Resource: "services"}, {Resource: "endpoints"}, {Group: "discovery.k8s.io", Resource: "endpointslices"}} {
 		res := s.registry.Resource(gr.WithVersion("v1"))
 		if res == nil {
 			continue
 		}
-		snap, _ := res.Cached().Snapshot()
-		w := res.Cached().WatchFrom(snap, cache.Interest{Namespace: metav1.NamespaceDefault, Name: serviceName})
-		defer w.Close()
-		woken[i] = w.Woken()
+		followed[i] = res.Cached().Follow(cache.Interest{Namespace: metav1.NamespaceDefault, Name: serviceName})
+		defer followed[i].Close()
 	}
 	var retry <-chan time.Time
 	for {
 		select {
-		case <-woken[0]:
-		case <-woken[1]:
-		case <-woken[2]:
+		case <-followed[0].Woken():
+		case <-followed[1].Woken():
+		case <-followed[2].Woken():
 		case <-retry:
 		case <-ctx.Done():
 			return nil
 		}
 		retry = nil
+		for _, f := range followed {
+			if _, err := f.CatchUp(nil); err != nil {
+				return err
+			}
+		}
 		if err := s.ensureService(ctx, client); err != nil && ctx.Err() == nil {
 			s.log.Warn("service kubernetes cannot be kept, trying again", "err", err)
 			retry = time.After(time.Second)

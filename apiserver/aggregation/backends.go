@@ -14,7 +14,7 @@ import (
 type backends struct {
 	registry         *registry.Registry
 	behind           map[string]bool // keys of services
-	services, slices *feed
+	services, slices *cache.Follower
 }
 
 // follow begins or ends to watch, as there are APIServices of other servers or not.
@@ -30,26 +30,26 @@ func (b *backends) follow(all map[string]*apiregistrationv1.APIService) {
 		b.close()
 	case b.services == nil:
 		if r := b.registry.Resource(corev1.SchemeGroupVersion.WithResource("services")); r != nil {
-			b.services = newFeed(r.Cached())
+			b.services = r.Cached().Follow(cache.Interest{})
 		}
 		if r := b.registry.Resource(discoveryv1.SchemeGroupVersion.WithResource("endpointslices")); r != nil {
-			b.slices = newFeed(r.Cached())
+			b.slices = r.Cached().Follow(cache.Interest{})
 		}
 	}
 }
 
 func (b *backends) close() {
-	b.services.close()
-	b.slices.close()
+	b.services.Close()
+	b.slices.Close()
 	b.services, b.slices = nil, nil
 }
 
-func (b *backends) serviceWoken() <-chan struct{} { return b.services.woken() }
-func (b *backends) sliceWoken() <-chan struct{}   { return b.slices.woken() }
+func (b *backends) serviceWoken() <-chan struct{} { return b.services.Woken() }
+func (b *backends) sliceWoken() <-chan struct{}   { return b.slices.Woken() }
 
 // servicesChanged reports whether one of those behind an APIService has.
 func (b *backends) servicesChanged() bool {
-	return b.services.drain(func(e *cache.Event) bool { return b.behind[e.Item.Key] })
+	return changed(b.services, func(e *cache.Event) bool { return b.behind[e.Item.Key] })
 }
 
 // slicesChanged is servicesChanged for their endpoints.
@@ -57,12 +57,12 @@ func (b *backends) slicesChanged() bool {
 	of := func(it *cache.Item) bool {
 		return it != nil && b.behind[cache.Key(it.Object.GetNamespace(), it.Object.GetLabels()[discoveryv1.LabelServiceName])]
 	}
-	return b.slices.drain(func(e *cache.Event) bool { return of(e.Item) || of(e.Prev) })
+	return changed(b.slices, func(e *cache.Event) bool { return of(e.Item) || of(e.Prev) })
 }
 
 // service returns a service, or nil.
 func (b *backends) service(namespace, name string) *corev1.Service {
-	snapshot, _ := b.services.resource.Snapshot()
+	snapshot := b.services.Snapshot()
 	if it := snapshot.Get(cache.Key(namespace, name)); it != nil {
 		if s, ok := it.Object.(*corev1.Service); ok {
 			return s
@@ -76,7 +76,7 @@ func (b *backends) slicesOf(namespace, name string) (out []*discoveryv1.Endpoint
 	if b.slices == nil {
 		return nil
 	}
-	snapshot, _ := b.slices.resource.Snapshot()
+	snapshot := b.slices.Snapshot()
 	snapshot.Ascend(namespace, "", func(it *cache.Item) bool {
 		if s, ok := it.Object.(*discoveryv1.EndpointSlice); ok && s.Labels[discoveryv1.LabelServiceName] == name {
 			out = append(out, s)
@@ -86,45 +86,9 @@ func (b *backends) slicesOf(namespace, name string) (out []*discoveryv1.Endpoint
 	return out
 }
 
-// feed tells of changes of a resource. A nil one never does.
-type feed struct {
-	resource *cache.Resource
-	watcher  *cache.Watcher
-}
-
-func newFeed(r *cache.Resource) *feed {
-	snapshot, _ := r.Snapshot()
-	return &feed{r, r.WatchFrom(snapshot, cache.Interest{})}
-}
-
-func (f *feed) woken() <-chan struct{} {
-	if f == nil {
-		return nil
-	}
-	return f.watcher.Woken()
-}
-
-func everything(*cache.Event) bool { return true }
-
-// drain reads what has happened, and reports whether some of it matters. Where
-// that is not known any more it may.
-func (f *feed) drain(matters func(*cache.Event) bool) (any bool) {
-	for {
-		event, err := f.watcher.Next()
-		if err != nil {
-			f.watcher.Close()
-			*f = *newFeed(f.resource)
-			return true
-		}
-		if event == nil {
-			return any
-		}
-		any = any || matters(event)
-	}
-}
-
-func (f *feed) close() {
-	if f != nil {
-		f.watcher.Close()
-	}
+// changed reports whether something that matters has happened. A resource that is
+// not kept any more does.
+func changed(f *cache.Follower, matters func(*cache.Event) bool) bool {
+	any, err := f.CatchUp(matters)
+	return any || err != nil
 }

@@ -95,14 +95,14 @@ func (k *Keeper) Run(ctx context.Context) error {
 		return nil
 	}
 	ctx = request.WithUser(ctx, &user.DefaultInfo{Name: user.APIServerUser, Groups: []string{user.SystemPrivilegedGroup}})
-	feed := newFeed(services.Cached())
-	defer feed.close()
+	feed := services.Cached().Follow(cache.Interest{})
+	defer feed.Close()
 	backends := &backends{registry: k.cfg.Registry}
 	defer backends.close()
 	var retry <-chan time.Time
 	wait := leastRetry
 	for {
-		changed := k.cfg.Registry.Changed()
+		kinds := k.cfg.Registry.Changed()
 		if err := k.pass(ctx, services, backends); err == nil {
 			retry, wait = nil, leastRetry
 		} else if ctx.Err() == nil {
@@ -111,13 +111,13 @@ func (k *Keeper) Run(ctx context.Context) error {
 		}
 		for woken := false; !woken; {
 			select {
-			case <-feed.woken():
-				woken = feed.drain(everything)
+			case <-feed.Woken():
+				woken = changed(feed, nil)
 			case <-backends.serviceWoken():
 				woken = backends.servicesChanged()
 			case <-backends.sliceWoken():
 				woken = backends.slicesChanged()
-			case <-changed:
+			case <-kinds:
 				woken = true
 			case <-retry:
 				woken = true

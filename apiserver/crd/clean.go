@@ -119,7 +119,7 @@ func (c *Controller) deleteAll(ctx context.Context, res *registry.Resource, crd 
 // awaitEmpty returns true when a resource has no objects, and false when it is
 // replaced before.
 func (c *Controller) awaitEmpty(ctx context.Context, r *cache.Resource, slow <-chan time.Time, late func() error) (bool, error) {
-	w := follow(r)
+	w := r.Follow(cache.Interest{})
 	defer w.Close()
 	for {
 		if _, err := c.registry.Cache().Fresh(ctx); err != nil {
@@ -128,14 +128,8 @@ func (c *Controller) awaitEmpty(ctx context.Context, r *cache.Resource, slow <-c
 		if snap, _ := r.Snapshot(); snap.Len() == 0 {
 			return true, nil
 		}
-		for {
-			ev, err := w.Next()
-			if err != nil {
-				return false, nil
-			}
-			if ev == nil {
-				break
-			}
+		if _, err := w.CatchUp(nil); err != nil {
+			return false, nil // replaced
 		}
 		select {
 		case <-w.Woken():

@@ -108,8 +108,8 @@ func (c *Controller) Run(ctx context.Context) error {
 	}
 	ctx = genericrequest.WithUser(ctx, &user.DefaultInfo{Name: user.APIServerUser, Groups: []string{user.SystemPrivilegedGroup}})
 	defer c.stop()
-	f := follow(res.Cached())
-	defer func() { f.Close() }()
+	f := res.Cached().Follow(cache.Interest{})
+	defer f.Close()
 	wait, first := minRetry, true
 	for {
 		ok := c.pass(ctx, res)
@@ -130,7 +130,9 @@ func (c *Controller) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
-		f = drained(f, res.Cached())
+		if _, err := f.CatchUp(nil); err != nil {
+			return err
+		}
 	}
 }
 
@@ -142,27 +144,6 @@ func (c *Controller) stop() {
 	defer c.mu.Unlock()
 	for _, d := range c.served {
 		d.close()
-	}
-}
-
-// follow begins to watch a resource from now on.
-func follow(r *cache.Resource) *cache.Watcher {
-	snap, _ := r.Snapshot()
-	return r.WatchFrom(snap, cache.Interest{})
-}
-
-// drained passes over what a watcher has seen, so that it keeps nothing of the
-// past; one that has ended is replaced.
-func drained(w *cache.Watcher, r *cache.Resource) *cache.Watcher {
-	for {
-		ev, err := w.Next()
-		if err != nil {
-			w.Close()
-			return follow(r)
-		}
-		if ev == nil {
-			return w
-		}
 	}
 }
 

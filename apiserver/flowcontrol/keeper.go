@@ -64,15 +64,15 @@ func (k *Keeper) Run(ctx context.Context) error {
 		<-ctx.Done()
 		return nil
 	}
-	s, l := follow(schemas), follow(levels)
-	defer func() {
-		s.watcher.Close()
-		l.watcher.Close()
-	}()
+	s, l := schemas.Follow(cache.Interest{}), levels.Follow(cache.Interest{})
+	defer s.Close()
+	defer l.Close()
 	wait := firstRetry
 	for {
-		if err := errors.Join(s.catchUp(), l.catchUp()); err != nil {
-			return err
+		for _, f := range []*cache.Follower{s, l} {
+			if _, err := f.CatchUp(nil); err != nil {
+				return err
+			}
 		}
 		var retry <-chan time.Time
 		if err := k.ensure(ctx, state{objects[*flowcontrolv1.FlowSchema](schemas), objects[*flowcontrolv1.PriorityLevelConfiguration](levels)}); err != nil && ctx.Err() == nil {
@@ -84,8 +84,8 @@ func (k *Keeper) Run(ctx context.Context) error {
 			k.settled()
 		}
 		select {
-		case <-s.watcher.Woken():
-		case <-l.watcher.Woken():
+		case <-s.Woken():
+		case <-l.Woken():
 		case <-retry:
 		case <-ctx.Done():
 			return nil
@@ -107,33 +107,6 @@ func (k *Keeper) resource(name string) *cache.Resource {
 		return nil
 	}
 	return res.Cached()
-}
-
-// follower is woken by every change of a resource.
-type follower struct {
-	resource *cache.Resource
-	watcher  *cache.Watcher
-}
-
-func follow(r *cache.Resource) *follower {
-	snap, _ := r.Snapshot()
-	return &follower{resource: r, watcher: r.WatchFrom(snap, cache.Interest{})}
-}
-
-// catchUp forgets the changes so far: whoever calls it looks at everything next.
-func (f *follower) catchUp() error {
-	for {
-		switch event, err := f.watcher.Next(); {
-		case errors.Is(err, cache.ErrLagged):
-			f.watcher.Close()
-			f.watcher = follow(f.resource).watcher
-			return nil
-		case err != nil:
-			return err
-		case event == nil:
-			return nil
-		}
-	}
 }
 
 // objects are those of a resource by name.
