@@ -17,7 +17,8 @@ type Config struct {
 	// Tokens are asked in order about a bearer token.
 	Tokens []authenticator.Token
 	// Anonymous says what a request without any credentials may be: with
-	// nil it is refused with 401. Requests with wrong credentials always are.
+	// nil it is refused with 401. Requests with wrong credentials always are;
+	// an Authorization header of another kind than Bearer is none.
 	Anonymous func(*http.Request) bool
 }
 
@@ -55,8 +56,6 @@ func (c chain) AuthenticateRequest(r *http.Request) (*authenticator.Response, bo
 		if len(failed) == 0 {
 			failed = append(failed, ErrInvalidToken)
 		}
-	} else if len(failed) == 0 && r.Header.Get("Authorization") != "" {
-		failed = append(failed, errors.New("unsupported authorization header: a bearer token is expected"))
 	}
 	if err := utilerrors.NewAggregate(failed); err != nil {
 		return nil, false, err

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -369,15 +370,14 @@ func TestInterest(t *testing.T) {
 	})
 }
 
-// TestIndex moves objects between values of the indexed field and compares what
-// is found there with what looking at all objects finds.
+// TestIndex gives objects other terms and compares what is found by them with
+// what looking at all objects finds.
 func TestIndex(t *testing.T) {
 	st := memory.New()
 	t.Cleanup(func() { _ = st.Close() })
 	var decoded, encoded atomic.Int64
 	s := source(&decoded, &encoded)
-	s.Index = "k"
-	s.Fields = func(obj kinds.Object) fields.Set { return fields.Set{"k": obj.(*corev1.ConfigMap).Data["k"]} }
+	s.Terms = func(it *Item) []string { return strings.Fields(it.Object.(*corev1.ConfigMap).Data["k"]) }
 	c := New(st, "/registry/", slog.New(slog.DiscardHandler))
 	res, err := c.Add(t.Context(), s)
 	if err != nil {
@@ -400,13 +400,14 @@ func TestIndex(t *testing.T) {
 		snap, _ := res.Snapshot()
 		want := map[string][]string{}
 		snap.Ascend("", "", func(it *Item) bool {
-			v := it.Object.(*corev1.ConfigMap).Data["k"]
-			want[v] = append(want[v], it.Key)
+			for _, v := range strings.Fields(it.Object.(*corev1.ConfigMap).Data["k"]) {
+				want[v] = append(want[v], it.Key)
+			}
 			return true
 		})
 		for _, v := range []string{"x", "y"} {
 			var got []string
-			snap.AscendIndexed(v, "", func(it *Item) bool {
+			snap.AscendTerm(v, "", func(it *Item) bool {
 				if snap.Get(it.Key) != it {
 					t.Errorf("%s under %s is an old one", it.Key, v)
 				}
@@ -417,7 +418,7 @@ func TestIndex(t *testing.T) {
 				t.Errorf("under %s there are %v, want %v", v, got, want[v])
 			}
 			if len(got) > 1 {
-				snap.AscendIndexed(v, got[1], func(it *Item) bool {
+				snap.AscendTerm(v, got[1], func(it *Item) bool {
 					if it.Key != got[1] {
 						t.Errorf("from %s on the first is %s", got[1], it.Key)
 					}
@@ -426,12 +427,12 @@ func TestIndex(t *testing.T) {
 			}
 		}
 	}
-	values := []string{"", "x", "y"}
+	values := []string{"", "x", "y", "x y"}
 	rnd := rand.New(rand.NewPCG(1, 2))
 	for range 200 {
 		name := fmt.Sprintf("c%d", rnd.IntN(10))
 		key := res.Prefix() + "ns/" + name
-		value, err := configMap(name, values[rnd.IntN(3)]).Marshal()
+		value, err := configMap(name, values[rnd.IntN(4)]).Marshal()
 		if err != nil {
 			t.Fatal(err)
 		}

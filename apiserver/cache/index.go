@@ -1,41 +1,44 @@
 package cache
 
 import (
+	"slices"
+
 	"github.com/tidwall/btree"
 )
 
-// entry is an item in the order of the field that the source names as its
-// index; items for which that is empty have none.
+// entry is an item under one of its terms.
 type entry struct {
-	value string
-	item  *Item
+	term string
+	item *Item
 }
 
 func before(a, b entry) bool {
-	return a.value < b.value || a.value == b.value && a.item.Key < b.item.Key
+	return a.term < b.term || a.term == b.term && a.item.Key < b.item.Key
 }
 
 func newIndex() *btree.BTreeG[entry] {
 	return btree.NewBTreeGOptions(before, btree.Options{NoLocks: true})
 }
 
-// value is an item's in the index; empty for none.
-func (r *Resource) value(it *Item) string {
-	if it == nil || r.source.Index == "" {
-		return ""
+// terms are those of an item, which may be nil.
+func (r *Resource) terms(it *Item) []string {
+	if it == nil || r.source.Terms == nil {
+		return nil
 	}
-	return it.Fields()[r.source.Index]
+	return r.source.Terms(it)
 }
 
 // set puts an item into the working state, and returns the one it replaces.
 func (r *Resource) set(it *Item) *Item {
 	prev, _ := r.tree.Set(it)
-	was, is := r.value(prev), r.value(it)
-	if was != "" && was != is {
-		r.index.Delete(entry{was, prev})
+	now := r.terms(it)
+	for _, term := range r.terms(prev) {
+		if !slices.Contains(now, term) {
+			r.index.Delete(entry{term, prev})
+		}
 	}
-	if is != "" {
-		r.index.Set(entry{is, it})
+	for _, term := range now {
+		r.index.Set(entry{term, it})
 	}
 	return prev
 }
@@ -43,16 +46,15 @@ func (r *Resource) set(it *Item) *Item {
 // remove takes an item out of the working state.
 func (r *Resource) remove(key string) (*Item, bool) {
 	prev, ok := r.tree.Delete(&Item{Key: key})
-	if was := r.value(prev); was != "" {
-		r.index.Delete(entry{was, prev})
+	for _, term := range r.terms(prev) {
+		r.index.Delete(entry{term, prev})
 	}
 	return prev, ok
 }
 
-// AscendIndexed is Ascend for the objects whose index field has a value, which
-// is not empty.
-func (s *Snapshot) AscendIndexed(value, start string, yield func(*Item) bool) {
-	s.index.Ascend(entry{value, &Item{Key: start}}, func(e entry) bool {
-		return e.value == value && yield(e.item)
+// AscendTerm is Ascend for the objects with a term.
+func (s *Snapshot) AscendTerm(term, start string, yield func(*Item) bool) {
+	s.index.Ascend(entry{term, &Item{Key: start}}, func(e entry) bool {
+		return e.term == term && yield(e.item)
 	})
 }

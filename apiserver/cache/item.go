@@ -140,10 +140,12 @@ type Source struct {
 	// Fields returns the selectable fields, metadata.name and
 	// metadata.namespace among them.
 	Fields func(obj kinds.Object) fields.Set
-	// Index names a field by whose value watchers are woken and objects are
-	// found without looking at all of them, such as "spec.nodeName"; empty for
-	// none.
+	// Index names a field by whose value watchers are woken, such as
+	// "spec.nodeName"; empty for none.
 	Index string
+	// Terms are what an object is found by without looking at all of them; nil
+	// is nothing.
+	Terms func(it *Item) []string
 	// Views are the other versions the objects are shown in.
 	Views []*Source
 	// From makes the object of a view; unused in a Source that is no view.

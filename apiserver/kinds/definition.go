@@ -80,6 +80,7 @@ type Definition[T Object] struct {
 	Fields           func(obj T) fields.Set
 	FieldNames       []string
 	NoNamespaceField bool
+	Terms            func(obj T) []string
 	FieldAliases     map[string]string
 	UnknownField     func(name string) string
 
@@ -115,8 +116,8 @@ func (d Definition[T]) Kind() *Kind {
 		CreateOnUpdate: d.CreateOnUpdate, UnconditionalUpdate: d.UnconditionalUpdate, Deprecated: d.Deprecated,
 		Resets: d.Resets,
 		TTL:    get(d.TTL), MarkDeleted: one(d.MarkDeleted), ReturnDeleted: d.ReturnDeleted, NoDependents: d.NoDependents, DefaultPropagation: d.DefaultPropagation,
-		DeleteWarnings: d.DeleteWarnings,
-		Fields:         get(d.Fields), FieldNames: d.FieldNames, NoNamespaceField: d.NoNamespaceField,
+		DeleteWarnings: d.DeleteWarnings, Terms: get(d.Terms),
+		Fields: get(d.Fields), FieldNames: d.FieldNames, NoNamespaceField: d.NoNamespaceField,
 		FieldAliases: d.FieldAliases, UnknownField: d.UnknownField,
 		Columns: d.Columns, Cells: get(d.Cells), Conditions: get(d.Conditions),
 	}

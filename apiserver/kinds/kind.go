@@ -85,6 +85,11 @@ type Kind struct {
 	// of and has dropped.
 	Receive func(obj Object) (unknown []string, err error)
 
+	// Permit is asked whether whoever writes may give an object this state, once
+	// admission has completed it and before it is validated; old is nil on
+	// create. An API status error refuses. Writers of status and other parts
+	// are not asked about.
+	Permit func(ctx context.Context, obj, old Object) error
 	// PrepareCreate removes what a creator may not set and sets what the
 	// server decides; after defaulting and before admission and validation.
 	PrepareCreate func(ctx context.Context, obj Object)
@@ -169,6 +174,9 @@ type Kind struct {
 	Fields           func(obj Object) fields.Set
 	FieldNames       []string
 	NoNamespaceField bool
+	// Terms are what objects are found by without looking at all of them, by
+	// parts of the server that ask for a term; they mean what the kind says.
+	Terms func(obj Object) []string
 	// FieldAliases are further names of fields, and which they mean.
 	FieldAliases map[string]string
 	// UnknownField words the refusal of a selector's field; nil is the usual

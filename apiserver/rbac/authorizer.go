@@ -2,150 +2,37 @@ package rbac
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"sync"
+	"slices"
 
 	rbacv1 "k8s.io/api/rbac/v1"
-	"k8s.io/apimachinery/pkg/labels"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
-	"k8s.io/client-go/informers"
-	"k8s.io/client-go/kubernetes"
-	rbaclisters "k8s.io/client-go/listers/rbac/v1"
-	"k8s.io/client-go/tools/cache"
+
+	kind "github.com/keelson-project/keelson/apiserver/kinds/rbac"
+	"github.com/keelson-project/keelson/apiserver/registry"
 )
 
 // Authorizer allows what a role allows. Its Authorize is an
 // authorizer.AuthorizerFunc.
-// Until Run has read the roles it allows system:masters only.
 type Authorizer struct {
-	factory             informers.SharedInformerFactory
-	clusterRoles        rbaclisters.ClusterRoleLister
-	roles               rbaclisters.RoleLister
-	clusterRoleBindings rbaclisters.ClusterRoleBindingLister
-	roleBindings        rbaclisters.RoleBindingLister
-
-	ready chan struct{}
-
-	// The bindings by subject and namespace ("" for the whole cluster), made
-	// again when a binding has changed since.
-	mu    sync.Mutex
-	index map[subjectKey]map[string][]boundRole
+	clusterRoles        *registry.Objects[*rbacv1.ClusterRole]
+	roles               *registry.Objects[*rbacv1.Role]
+	clusterRoleBindings *registry.Objects[*rbacv1.ClusterRoleBinding]
+	roleBindings        *registry.Objects[*rbacv1.RoleBinding]
 }
 
-// subjectKey names a user, a group or a service account (as user).
-type subjectKey struct{ kind, name string }
-
-// boundRole is a role that a binding gives.
-type boundRole struct {
-	// namespace is that of the role, empty for a ClusterRole.
-	namespace, name string
-	// binding is shown in the reason for allowing.
-	binding string
-}
-
-// New returns an Authorizer that reads roles and bindings through client.
-func New(client kubernetes.Interface) *Authorizer {
-	factory := informers.NewSharedInformerFactory(client, 0)
-	r := factory.Rbac().V1()
+// New returns an Authorizer that reads roles and bindings of r.
+func New(r *registry.Registry) *Authorizer {
+	gv := rbacv1.SchemeGroupVersion
 	return &Authorizer{
-		factory:             factory,
-		clusterRoles:        r.ClusterRoles().Lister(),
-		roles:               r.Roles().Lister(),
-		clusterRoleBindings: r.ClusterRoleBindings().Lister(),
-		roleBindings:        r.RoleBindings().Lister(),
-		ready:               make(chan struct{}),
+		clusterRoles:        registry.ObjectsOf[*rbacv1.ClusterRole](r, gv.WithResource("clusterroles")),
+		roles:               registry.ObjectsOf[*rbacv1.Role](r, gv.WithResource("roles")),
+		clusterRoleBindings: registry.ObjectsOf[*rbacv1.ClusterRoleBinding](r, gv.WithResource("clusterrolebindings")),
+		roleBindings:        registry.ObjectsOf[*rbacv1.RoleBinding](r, gv.WithResource("rolebindings")),
 	}
-}
-
-// Ready is closed when the roles have been read.
-func (a *Authorizer) Ready() <-chan struct{} { return a.ready }
-
-// Run follows roles and bindings until ctx ends. It may be called once.
-func (a *Authorizer) Run(ctx context.Context) error {
-	r := a.factory.Rbac().V1()
-	stale := cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(any) { a.forget() },
-		UpdateFunc: func(_, _ any) { a.forget() },
-		DeleteFunc: func(any) { a.forget() },
-	}
-	for _, informer := range []cache.SharedIndexInformer{r.ClusterRoleBindings().Informer(), r.RoleBindings().Informer()} {
-		if _, err := informer.AddEventHandler(stale); err != nil {
-			return fmt.Errorf("rbac: following bindings: %w", err)
-		}
-	}
-	r.ClusterRoles().Informer()
-	r.Roles().Informer()
-	a.factory.StartWithContext(ctx)
-	defer a.factory.Shutdown()
-	if synced := a.factory.WaitForCacheSyncWithContext(ctx); synced.Err == nil {
-		close(a.ready)
-	}
-	<-ctx.Done()
-	return nil
-}
-
-func (a *Authorizer) forget() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.index = nil
-}
-
-// bound returns the roles given to subject in namespace.
-func (a *Authorizer) bound(subject subjectKey, namespace string) []boundRole {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.index == nil {
-		a.index = a.build()
-	}
-	return a.index[subject][namespace]
-}
-
-func (a *Authorizer) build() map[subjectKey]map[string][]boundRole {
-	index := map[subjectKey]map[string][]boundRole{}
-	add := func(s rbacv1.Subject, namespace string, role boundRole) {
-		key := subjectKey{kind: s.Kind, name: s.Name}
-		if s.Kind == rbacv1.ServiceAccountKind {
-			in := s.Namespace
-			if in == "" {
-				in = namespace
-			}
-			if in == "" {
-				return
-			}
-			key = subjectKey{kind: rbacv1.UserKind, name: "system:serviceaccount:" + in + ":" + s.Name}
-		}
-		if index[key] == nil {
-			index[key] = map[string][]boundRole{}
-		}
-		index[key][namespace] = append(index[key][namespace], role)
-	}
-	// The listers read from memory: they cannot fail.
-	cluster, _ := a.clusterRoleBindings.List(labels.Everything())
-	for _, b := range cluster {
-		for _, s := range b.Subjects {
-			add(s, "", boundRole{name: b.RoleRef.Name, binding: fmt.Sprintf("ClusterRoleBinding %q of ClusterRole %q to %s", b.Name, b.RoleRef.Name, describe(s))})
-		}
-	}
-	namespaced, _ := a.roleBindings.List(labels.Everything())
-	for _, b := range namespaced {
-		for _, s := range b.Subjects {
-			role := boundRole{name: b.RoleRef.Name, binding: fmt.Sprintf("RoleBinding %q of %s %q to %s", b.Name+"/"+b.Namespace, b.RoleRef.Kind, b.RoleRef.Name, describe(s))}
-			if b.RoleRef.Kind == "Role" {
-				role.namespace = b.Namespace
-			}
-			add(s, b.Namespace, role)
-		}
-	}
-	return index
-}
-
-func describe(s rbacv1.Subject) string {
-	if s.Kind == rbacv1.ServiceAccountKind {
-		return fmt.Sprintf("ServiceAccount %q", s.Name+"/"+s.Namespace)
-	}
-	return fmt.Sprintf("%s %q", s.Kind, s.Name)
 }
 
 // Authorize decides a request: allowed, or no opinion.
@@ -154,21 +41,16 @@ func (a *Authorizer) Authorize(ctx context.Context, request authorizer.Attribute
 	if u == nil {
 		return authorizer.DecisionNoOpinion, "", nil
 	}
-	for _, g := range u.GetGroups() {
-		if g == user.SystemPrivilegedGroup {
-			return authorizer.DecisionAllow, "", nil
-		}
-	}
-	reason := ""
-	err := a.visit(u, request.GetNamespace(), func(rule *rbacv1.PolicyRule, binding string) bool {
+	allowed := ""
+	err := a.visit(ctx, u, request.GetNamespace(), func(rule *rbacv1.PolicyRule, b *grant) bool {
 		if !Allows(rule, request) {
 			return true
 		}
-		reason = "RBAC: allowed by " + binding
+		allowed = "RBAC: allowed by " + b.describe(u)
 		return false
 	})
-	if reason != "" {
-		return authorizer.DecisionAllow, reason, nil
+	if allowed != "" {
+		return authorizer.DecisionAllow, allowed, nil
 	}
 	if err != nil {
 		return authorizer.DecisionNoOpinion, fmt.Sprintf("RBAC: %v", err), nil
@@ -178,10 +60,10 @@ func (a *Authorizer) Authorize(ctx context.Context, request authorizer.Attribute
 
 // RulesFor returns the rules that bind a user in a namespace (and, always, in
 // the whole cluster), with the roles that could not be found as the error.
-func (a *Authorizer) RulesFor(_ context.Context, u user.Info, namespace string) ([]authorizer.ResourceRuleInfo, []authorizer.NonResourceRuleInfo, bool, error) {
+func (a *Authorizer) RulesFor(ctx context.Context, u user.Info, namespace string) ([]authorizer.ResourceRuleInfo, []authorizer.NonResourceRuleInfo, bool, error) {
 	var resources []authorizer.ResourceRuleInfo
 	var others []authorizer.NonResourceRuleInfo
-	err := a.visit(u, namespace, func(rule *rbacv1.PolicyRule, _ string) bool {
+	err := a.visit(ctx, u, namespace, func(rule *rbacv1.PolicyRule, _ *grant) bool {
 		if len(rule.Resources) > 0 {
 			resources = append(resources, &authorizer.DefaultResourceRuleInfo{
 				Verbs: rule.Verbs, APIGroups: rule.APIGroups, Resources: rule.Resources, ResourceNames: rule.ResourceNames,
@@ -195,58 +77,172 @@ func (a *Authorizer) RulesFor(_ context.Context, u user.Info, namespace string) 
 	return resources, others, false, err
 }
 
-// Rules returns what a user may do in a namespace, for escalation checks.
-func (a *Authorizer) Rules(u user.Info, namespace string) ([]rbacv1.PolicyRule, error) {
+// Rules returns what a user may do in a namespace.
+func (a *Authorizer) Rules(ctx context.Context, u user.Info, namespace string) ([]rbacv1.PolicyRule, error) {
 	var rules []rbacv1.PolicyRule
-	err := a.visit(u, namespace, func(rule *rbacv1.PolicyRule, _ string) bool {
+	err := a.visit(ctx, u, namespace, func(rule *rbacv1.PolicyRule, _ *grant) bool {
 		rules = append(rules, *rule)
 		return true
 	})
 	return rules, err
 }
 
-// visit calls each with the rules that bind u, until it returns false.
-func (a *Authorizer) visit(u user.Info, namespace string, each func(rule *rbacv1.PolicyRule, binding string) bool) error {
-	subjects := make([]subjectKey, 0, 1+len(u.GetGroups()))
-	subjects = append(subjects, subjectKey{kind: rbacv1.UserKind, name: u.GetName()})
-	for _, g := range u.GetGroups() {
-		subjects = append(subjects, subjectKey{kind: rbacv1.GroupKind, name: g})
-	}
-	scopes := []string{""}
-	if namespace != "" {
-		scopes = append(scopes, namespace)
-	}
-	var missing error
-	for _, scope := range scopes {
-		for _, subject := range subjects {
-			for _, role := range a.bound(subject, scope) {
-				rules, err := a.rulesOf(role)
-				if err != nil {
-					missing = errors.Join(missing, err)
-					continue
-				}
-				for i := range rules {
-					if !each(&rules[i], role.binding) {
-						return missing
-					}
-				}
-			}
-		}
-	}
-	return missing
+// grant is a binding of either kind.
+type grant struct {
+	namespace, name string // namespace is empty for the cluster
+	role            rbacv1.RoleRef
+	subjects        []rbacv1.Subject
 }
 
-func (a *Authorizer) rulesOf(role boundRole) ([]rbacv1.PolicyRule, error) {
-	if role.namespace != "" {
-		r, err := a.roles.Roles(role.namespace).Get(role.name)
+// describe says which binding it is, and by which subject it applies to a user.
+func (b *grant) describe(u user.Info) string {
+	subject := ""
+	if i := slices.IndexFunc(b.subjects, func(s rbacv1.Subject) bool { return is(u, s, b.namespace) }); i >= 0 {
+		subject = describe(b.subjects[i], b.namespace)
+	}
+	if b.namespace == "" {
+		return fmt.Sprintf("ClusterRoleBinding %q of %s %q to %s", b.name, b.role.Kind, b.role.Name, subject)
+	}
+	return fmt.Sprintf("RoleBinding %q of %s %q to %s", b.name+"/"+b.namespace, b.role.Kind, b.role.Name, subject)
+}
+
+// is reports whether a subject of a binding in a namespace is a user.
+func is(u user.Info, s rbacv1.Subject, namespace string) bool {
+	switch s.Kind {
+	case rbacv1.UserKind:
+		return s.Name == u.GetName()
+	case rbacv1.GroupKind:
+		return slices.Contains(u.GetGroups(), s.Name)
+	case rbacv1.ServiceAccountKind:
+		if s.Namespace != "" {
+			namespace = s.Namespace
+		}
+		return namespace != "" && kind.AccountUser(namespace, s.Name) == u.GetName()
+	}
+	return false
+}
+
+func describe(s rbacv1.Subject, namespace string) string {
+	if s.Kind != rbacv1.ServiceAccountKind {
+		return fmt.Sprintf("%s %q", s.Kind, s.Name)
+	}
+	if s.Namespace != "" {
+		namespace = s.Namespace
+	}
+	return fmt.Sprintf("%s %q", s.Kind, s.Name+"/"+namespace)
+}
+
+// visit calls each with the rules that bind u, until it returns false. The
+// error is about roles that are missing.
+func (a *Authorizer) visit(ctx context.Context, u user.Info, namespace string, each func(*rbacv1.PolicyRule, *grant) bool) error {
+	v := visitor{a: a, ctx: ctx, each: each}
+	v.inCluster(u)
+	if namespace != "" && !v.stopped {
+		v.inNamespace(u, namespace)
+	}
+	return utilerrors.NewAggregate(v.missing)
+}
+
+// visitor is one walk through bindings.
+type visitor struct {
+	a       *Authorizer
+	ctx     context.Context
+	each    func(*rbacv1.PolicyRule, *grant) bool
+	seen    []string // names of bindings in the present scope
+	missing []error
+	stopped bool
+}
+
+func (v *visitor) inCluster(u user.Info) {
+	v.subjects(u, "", func(term string) error {
+		found, err := v.a.clusterRoleBindings.With(v.ctx, "", term)
 		if err != nil {
-			return nil, err
+			return err
+		}
+		for b := range found {
+			if v.binding(&grant{"", b.Name, b.RoleRef, b.Subjects}); v.stopped {
+				break
+			}
+		}
+		return nil
+	})
+}
+
+func (v *visitor) inNamespace(u user.Info, namespace string) {
+	v.subjects(u, namespace, func(term string) error {
+		found, err := v.a.roleBindings.With(v.ctx, namespace, term)
+		if err != nil {
+			return err
+		}
+		for b := range found {
+			if v.binding(&grant{b.Namespace, b.Name, b.RoleRef, b.Subjects}); v.stopped {
+				break
+			}
+		}
+		return nil
+	})
+}
+
+// subjects calls look with the terms of all that a user is, until the walk has
+// been stopped.
+func (v *visitor) subjects(u user.Info, namespace string, look func(term string) error) {
+	v.seen = v.seen[:0]
+	try := func(subjectKind, name string) {
+		if v.stopped {
+			return
+		}
+		if err := look(kind.SubjectTerm(namespace, subjectKind, name)); err != nil {
+			v.missing = append(v.missing, err)
+		}
+	}
+	try(rbacv1.UserKind, u.GetName())
+	for _, g := range u.GetGroups() {
+		try(rbacv1.GroupKind, g)
+	}
+}
+
+// binding visits the rules of a binding, unless it has been visited before.
+func (v *visitor) binding(b *grant) {
+	if slices.Contains(v.seen, b.name) {
+		return
+	}
+	v.seen = append(v.seen, b.name)
+	rules, err := v.a.rulesOf(v.ctx, b.role, b.namespace)
+	if err != nil {
+		v.missing = append(v.missing, err)
+		return
+	}
+	for i := range rules {
+		if !v.each(&rules[i], b) {
+			v.stopped = true
+			return
+		}
+	}
+}
+
+// rulesOf returns the rules of the role that a binding in a namespace names.
+func (a *Authorizer) rulesOf(ctx context.Context, ref rbacv1.RoleRef, namespace string) ([]rbacv1.PolicyRule, error) {
+	switch ref.Kind {
+	case "Role":
+		r, err := a.roles.Get(ctx, namespace, ref.Name)
+		if err != nil {
+			return nil, notFound("role", ref.Name, err)
+		}
+		return r.Rules, nil
+	case "ClusterRole":
+		r, err := a.clusterRoles.Get(ctx, "", ref.Name)
+		if err != nil {
+			return nil, notFound("clusterrole", ref.Name, err)
 		}
 		return r.Rules, nil
 	}
-	r, err := a.clusterRoles.Get(role.name)
-	if err != nil {
-		return nil, err
+	return nil, fmt.Errorf("unsupported role reference kind: %q", ref.Kind)
+}
+
+// notFound words the error about a missing role.
+func notFound(singular, name string, err error) error {
+	if apierrors.IsNotFound(err) {
+		return apierrors.NewNotFound(rbacv1.Resource(singular), name)
 	}
-	return r.Rules, nil
+	return err
 }

@@ -1,7 +1,7 @@
 // Package rbac decides requests by the roles and bindings of the API group
 // rbac.authorization.k8s.io, and installs the roles every cluster has.
 //
-// An [Authorizer] follows the four kinds through informers and keeps, for each
-// user, group and service account, the rules that bind it. Members of
-// system:masters may do anything, roles or none, as with kube-apiserver.
+// An [Authorizer] finds the bindings of a user and its groups in the server's
+// memory, where they are kept by their subjects. [Authorizer.Install] keeps
+// users from giving others, or themselves, more than they have.
 package rbac

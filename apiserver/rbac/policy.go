@@ -37,6 +37,16 @@ type Policy struct {
 // empty: a controller fills them.
 func DefaultPolicy() (*Policy, error) { return parsePolicy(defaultPolicy) }
 
+// Rules are those of a ClusterRole of the policy; none if it is not there.
+func (p *Policy) Rules(clusterRole string) []rbacv1.PolicyRule {
+	for _, r := range p.ClusterRoles {
+		if r.Name == clusterRole {
+			return r.Rules
+		}
+	}
+	return nil
+}
+
 const aggregateTo = "rbac.authorization.k8s.io/aggregate-to-"
 
 // parsePolicy reads the language described at defaultPolicy.

@@ -92,6 +92,11 @@ func (r *Resource) insert(ctx context.Context, shown kinds.Object, w *Write) (*c
 			return nil, err
 		}
 	}
+	if k.Permit != nil {
+		if err := k.Permit(ctx, obj, nil); err != nil {
+			return nil, err
+		}
+	}
 	if err := r.prepareCreate(ctx, obj); err != nil {
 		return nil, err
 	}

@@ -169,7 +169,7 @@ func (r *Resource) pick(snap *cache.Snapshot, namespace string, sel *Selector, s
 		return sel.Everything() || limit == 0 || len(items) <= limit
 	}
 	if sel.index != "" {
-		snap.AscendIndexed(sel.index, start, each)
+		snap.AscendTerm(fieldTerm(r.hub.Index, sel.index), start, each)
 	} else {
 		snap.Ascend(namespace, start, each)
 	}

@@ -106,18 +106,23 @@ func (o *Objects[T]) All(ctx context.Context, namespace string) (iter.Seq[T], er
 	return each[T](snap, namespace), nil
 }
 
-// Indexed returns the objects whose indexed field, such as the node of a pod,
-// has a value, which is not empty.
-func (o *Objects[T]) Indexed(ctx context.Context, value string) (iter.Seq[T], error) {
-	_, snap, err := o.snapshot(ctx, "")
+// With returns the objects with a term, as their kind gives them. Those of one
+// namespace are enough to be sure of if it is not empty.
+func (o *Objects[T]) With(ctx context.Context, namespace, term string) (iter.Seq[T], error) {
+	_, snap, err := o.snapshot(ctx, namespace)
 	if err != nil {
 		return nil, err
 	}
 	return func(yield func(T) bool) {
 		if snap != nil {
-			snap.AscendIndexed(value, "", func(it *cache.Item) bool { return yield(it.Object.(T)) })
+			snap.AscendTerm(term, "", func(it *cache.Item) bool { return yield(it.Object.(T)) })
 		}
 	}, nil
+}
+
+// OnNode returns the objects whose field spec.nodeName has a value.
+func (o *Objects[T]) OnNode(ctx context.Context, node string) (iter.Seq[T], error) {
+	return o.With(ctx, "", fieldTerm(nodeField, node))
 }
 
 // snapshot is nil where the kind is not served.

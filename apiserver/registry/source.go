@@ -43,9 +43,12 @@ func (r *Resource) source(k *kinds.Kind) *cache.Source {
 		Fields:     func(obj kinds.Object) fields.Set { return selectable(k, obj) },
 	}
 	for _, name := range k.FieldNames {
-		if name == "spec.nodeName" {
+		if name == nodeField {
 			s.Index = name
 		}
+	}
+	if s.Index != "" || k.Terms != nil {
+		s.Terms = func(it *cache.Item) []string { return terms(k, s.Index, it) }
 	}
 	for i := range k.Views {
 		v := &k.Views[i]
@@ -64,6 +67,26 @@ func (r *Resource) source(k *kinds.Kind) *cache.Source {
 		})
 	}
 	return s
+}
+
+// nodeField is the field that objects are found by if they have it.
+const nodeField = "spec.nodeName"
+
+// fieldTerm is what an object is found by that has a value in a field.
+func fieldTerm(field, value string) string { return field + "=" + value }
+
+// terms are what an item of a kind is found by, the indexed field among it.
+func terms(k *kinds.Kind, index string, it *cache.Item) []string {
+	var out []string
+	if k.Terms != nil {
+		out = k.Terms(it.Object)
+	}
+	if index != "" {
+		if value := it.Fields()[index]; value != "" {
+			out = append(out, fieldTerm(index, value))
+		}
+	}
+	return out
 }
 
 // selectable are the fields a selector may name, with their values.

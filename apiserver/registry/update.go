@@ -183,6 +183,11 @@ func (r *Resource) replace(ctx context.Context, it *cache.Item, from origin, w *
 	} else if obj, err = r.toStored(obj); err != nil {
 		return nil, err
 	}
+	if permit := r.Kind.Permit; permit != nil && w.Subresource == "" && !w.amend {
+		if err := permit(ctx, obj, judged); err != nil {
+			return nil, err
+		}
+	}
 	if err := r.prepareUpdate(ctx, obj, judged, w); err != nil {
 		return nil, err
 	}

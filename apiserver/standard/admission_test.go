@@ -13,15 +13,22 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 
 	"github.com/keelson-project/keelson/apiserver/admission"
 	"github.com/keelson-project/keelson/apiserver/standard"
 	"github.com/keelson-project/keelson/store/memory"
 )
 
-// bubble runs test with a client of a server in virtual time, and checks that
-// nothing is left of the server afterwards.
+// bubble is withConfig with a client of the administrator alone.
 func bubble(t *testing.T, chain standard.Admission, test func(t *testing.T, client kubernetes.Interface)) {
+	t.Helper()
+	withConfig(t, chain, func(t *testing.T, _ *rest.Config, client kubernetes.Interface) { test(t, client) })
+}
+
+// withConfig runs test with a client of a server in virtual time, and checks
+// that nothing is left of the server afterwards.
+func withConfig(t *testing.T, chain standard.Admission, test func(t *testing.T, config *rest.Config, client kubernetes.Interface)) {
 	t.Helper()
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	pki, err := standard.NewPKI()
@@ -42,7 +49,7 @@ func bubble(t *testing.T, chain standard.Admission, test func(t *testing.T, clie
 		done := make(chan error, 1)
 		go func() { done <- server.Run(ctx) }()
 		<-server.Ready()
-		test(t, client)
+		test(t, server.LoopbackConfig(), client)
 		cancel()
 		if err := <-done; err != nil {
 			t.Error("Run:", err)

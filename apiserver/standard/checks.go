@@ -1,15 +1,13 @@
 package standard
 
-import "errors"
-
 // checks are the health checks that kube-apiserver has besides those of every
 // server, under its names. They ask for the part of this server that does the
 // work: settled for what is made once for a new cluster, read for the roles and
 // bindings, flows for flow control's objects, registered for the APIServices; the
 // rest is there when requests are answered.
-func checks(settled, read, flows, registered func() error) map[string]func() error {
+func checks(settled, flows, registered func() error) map[string]func() error {
 	all := map[string]func() error{
-		"poststarthook/rbac/bootstrap-roles":                  func() error { return errors.Join(settled(), read()) },
+		"poststarthook/rbac/bootstrap-roles":                  settled,
 		"poststarthook/priority-and-fairness-config-producer": flows,
 	}
 	for _, name := range []string{

@@ -14,13 +14,13 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/authentication/user"
-	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/keelson-project/keelson/apiserver"
 	"github.com/keelson-project/keelson/apiserver/aggregation"
 	"github.com/keelson-project/keelson/apiserver/allocator"
 	"github.com/keelson-project/keelson/apiserver/authn"
+	"github.com/keelson-project/keelson/apiserver/authz"
 	"github.com/keelson-project/keelson/apiserver/componentstatus"
 	"github.com/keelson-project/keelson/apiserver/connect"
 	"github.com/keelson-project/keelson/apiserver/crd"
@@ -28,6 +28,7 @@ import (
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/builtin"
 	"github.com/keelson-project/keelson/apiserver/kinds/certificates"
+	"github.com/keelson-project/keelson/apiserver/nodeauthorizer"
 	"github.com/keelson-project/keelson/apiserver/openapi"
 	"github.com/keelson-project/keelson/apiserver/pods"
 	"github.com/keelson-project/keelson/apiserver/rbac"
@@ -153,8 +154,10 @@ func (c *Config) plug(s *apiserver.Server, all []*kinds.Kind) (apiserver.Plugins
 	if err != nil {
 		return none, err
 	}
-	roles := rbac.New(client)
-	may := authorizer.AuthorizerFunc(roles.Authorize)
+	roles := rbac.New(s.Registry())
+	nodes := nodeauthorizer.New(s.Registry(), policy.Rules("system:node"))
+	may := authz.Union(authz.Named{Name: "node", UnconditionalAuthorizer: nodes}, authz.Named{Name: "rbac", UnconditionalAuthorizer: roles})
+	roles.Install(all, may)
 	policyAccess(s.Registry(), may).Install(all)
 	deviceAccess(s.Registry(), may).Install(all)
 	identify := authn.Config{
@@ -167,7 +170,7 @@ func (c *Config) plug(s *apiserver.Server, all []*kinds.Kind) (apiserver.Plugins
 		}
 	}
 	reviews, err := review.New(review.Config{
-		Tokens: authn.New(identify), Audiences: authenticator.Audiences{tokens.Issuer}, Authorizer: may, Rules: roles,
+		Tokens: authn.New(identify), Audiences: authenticator.Audiences{tokens.Issuer}, Authorizer: may, Rules: authz.Rules{nodes, roles},
 	})
 	if err != nil {
 		return none, err
@@ -226,7 +229,6 @@ func (c *Config) plug(s *apiserver.Server, all []*kinds.Kind) (apiserver.Plugins
 		OpenAPI:       documents,
 		Paths:         paths,
 		Jobs: []func(context.Context) error{
-			roles.Run,
 			flows.Run,
 			keeper.Run,
 			customs.Run,
@@ -250,12 +252,11 @@ func (c *Config) plug(s *apiserver.Server, all []*kinds.Kind) (apiserver.Plugins
 		},
 		Checks: checks(
 			closed(settled, "the objects that every cluster has are not all there yet"),
-			closed(roles.Ready(), "roles and bindings have not been read yet"),
 			closed(flows.Ready(), "flow schemas and priority levels are not all there yet"),
 			closed(keeper.Settled(), "APIServices are missing"),
 		),
 		Installed: []<-chan struct{}{customs.Settled()},
-		Settled:   []<-chan struct{}{settled, roles.Ready(), flows.Ready(), keeper.Settled(), customs.Settled()},
+		Settled:   []<-chan struct{}{settled, flows.Ready(), keeper.Settled(), customs.Settled()},
 	}, nil
 }
 

@@ -52,6 +52,8 @@ func persistentVolume() *kinds.Kind {
 			return validatePersistentVolumeUpdate(o, old)
 		},
 
+		Terms: volumeTerms,
+
 		Columns: []metav1.TableColumnDefinition{
 			column.Name(),
 			column.Text("Capacity", spec["capacity"]),

@@ -25,6 +25,8 @@ func clusterRoleBinding() *kinds.Kind {
 		CreateOnUpdate:      true,
 		UnconditionalUpdate: true,
 
+		Terms: func(b *rbacv1.ClusterRoleBinding) []string { return subjectTerms("", b.Subjects) },
+
 		Columns: bindingColumns("clusterRoleBinding", rbacv1beta1.ClusterRoleBinding{}.SwaggerDoc()["roleRef"]),
 		Cells:   func(b *rbacv1.ClusterRoleBinding) []any { return bindingCells(b, b.RoleRef, b.Subjects) },
 

@@ -26,6 +26,8 @@ func roleBinding() *kinds.Kind {
 		CreateOnUpdate:      true,
 		UnconditionalUpdate: true,
 
+		Terms: func(b *rbacv1.RoleBinding) []string { return subjectTerms(b.Namespace, b.Subjects) },
+
 		Columns: bindingColumns("roleBinding", rbacv1beta1.RoleBinding{}.SwaggerDoc()["roleRef"]),
 		Cells:   func(b *rbacv1.RoleBinding) []any { return bindingCells(b, b.RoleRef, b.Subjects) },
 
