@@ -26,6 +26,10 @@ func (r *Resource) Purge(ctx context.Context) error {
 // DeleteCollection deletes what a list returns, and returns that list. It is
 // not atomic: an error leaves some objects deleted and others not.
 func (r *Resource) DeleteCollection(ctx context.Context, w Write, options *metav1.DeleteOptions, list *internalversion.ListOptions) (*List, error) {
+	w.collection, w.Options = true, options
+	if err := r.admitCollection(ctx, &w); err != nil {
+		return nil, err
+	}
 	r.warnDelete(ctx, options)
 	found, err := r.listAll(ctx, w.Namespace, list)
 	if err != nil {

@@ -130,6 +130,16 @@ func (r *Resource) tryDelete(ctx context.Context, it *cache.Item, from origin, w
 	return r.remove(ctx, it, w)
 }
 
+// admitCollection asks the mutators of admission about the delete of a
+// collection as a whole; its validators are asked about each object.
+func (r *Resource) admitCollection(ctx context.Context, w *Write) error {
+	if len(r.registry.admission) == 0 {
+		return nil
+	}
+	a := r.attributes(ctx, w, admission.Delete, nil, nil)
+	return refused(r.registry.admission.Admit(ctx, a), a)
+}
+
 // admitDelete asks admission about a delete.
 func (r *Resource) admitDelete(ctx context.Context, it *cache.Item, w *Write) error {
 	if len(r.registry.admission) == 0 || w.unasked {
@@ -140,8 +150,10 @@ func (r *Resource) admitDelete(ctx context.Context, it *cache.Item, w *Write) er
 		return apierrors.NewInternalError(err)
 	}
 	a := r.attributes(ctx, w, admission.Delete, nil, shown.Object)
-	if err := r.registry.admission.Admit(ctx, a); err != nil {
-		return refused(err, a)
+	if !w.collection {
+		if err := r.registry.admission.Admit(ctx, a); err != nil {
+			return refused(err, a)
+		}
 	}
 	return refused(r.registry.admission.Validate(ctx, a), a)
 }

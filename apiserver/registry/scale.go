@@ -17,10 +17,13 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
+	"github.com/keelson-project/keelson/apiserver/admission"
 	"github.com/keelson-project/keelson/apiserver/kinds"
 )
 
-// ScaleKind is the kind of /scale.
+const scaleName = "scale"
+
+// scaleKind is the kind of /scale.
 var scaleKind = autoscalingv1.SchemeGroupVersion.WithKind("Scale")
 
 // Scale returns the scale of an object.
@@ -88,7 +91,7 @@ type Scaler func(ctx context.Context, old *autoscalingv1.Scale) (*autoscalingv1.
 // UpdateScale changes the number of replicas of an object, which must have the
 // uid given if that is not empty.
 func (r *Resource) UpdateScale(ctx context.Context, w Write, uid types.UID, f Scaler) (*autoscalingv1.Scale, error) {
-	w.Subresource = "scale"
+	w.Subresource = scaleName
 	it, _, err := r.change(ctx, w, uid, false, func(ctx context.Context, shown kinds.Object) (kinds.Object, Tracked, error) {
 		obj, err := r.rescale(ctx, shown, w, f)
 		return obj, true, err
@@ -121,11 +124,15 @@ func (r *Resource) rescale(ctx context.Context, shown kinds.Object, w Write, f S
 	if err != nil {
 		return nil, err
 	}
+	if err := r.mutate(ctx, r.attributes(ctx, &w, admission.Update, scale, old), scale); err != nil {
+		return nil, err
+	}
 	if scale.ResourceVersion != "" && scale.ResourceVersion != shown.GetResourceVersion() {
 		return nil, apierrors.NewConflict(r.GroupResource(), w.Name, fmt.Errorf("%s", modified))
 	}
 	if scale.UID != "" && scale.UID != shown.GetUID() {
-		return nil, r.preconditionFailed(&w, scale.UID, shown.GetUID())
+		gr := schema.GroupResource{Group: r.GVR.Group, Resource: r.GVR.Resource + "/" + scaleName}
+		return nil, apierrors.NewConflict(gr, w.Name, failed("UID", scale.UID, shown.GetUID()))
 	}
 	if err := r.checkScale(scale, w.Name); err != nil {
 		return nil, err
@@ -140,6 +147,19 @@ func (r *Resource) rescale(ctx context.Context, shown kinds.Object, w Write, f S
 	}
 	obj.SetManagedFields(entries)
 	return obj, nil
+}
+
+// scales are the scales of two states of an object, which admission judges
+// instead of them.
+func (r *Resource) scales(obj, old kinds.Object) (now, was kinds.Object, err error) {
+	if now, err = r.scaleOf(obj); err != nil {
+		return nil, nil, err
+	}
+	was, err = r.scaleOf(old)
+	if errors.Is(err, kinds.ErrNoReplicas) {
+		err = nil
+	}
+	return now, was, err
 }
 
 // checkScale refuses a scale that makes no sense. What a kind of its own takes

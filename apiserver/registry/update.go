@@ -171,7 +171,7 @@ func (r *Resource) replace(ctx context.Context, it *cache.Item, from origin, w *
 	if !tracked {
 		obj = r.track(oldShown, obj, w)
 	}
-	if !w.amend {
+	if !w.amend && w.Subresource != scaleName { // a scale has been admitted by itself
 		if err := r.mutate(ctx, r.attributes(ctx, w, admission.Update, obj, oldShown), obj); err != nil {
 			return nil, err
 		}

@@ -34,8 +34,9 @@ type Write struct {
 	// object; nil allows it.
 	MayCreate func(ctx context.Context) error
 
-	amend   bool // see Amend
-	unasked bool // see Purge
+	amend      bool // see Amend
+	unasked    bool // see Purge
+	collection bool // one of the deletes of a collection
 }
 
 // attributes are what admission sees of a write.
@@ -43,6 +44,12 @@ func (r *Resource) attributes(ctx context.Context, w *Write, op admission.Operat
 	a := &admission.Attributes{
 		Operation: op, Resource: r.GVR, Kind: r.GVK, Subresource: w.Subresource,
 		Namespace: w.Namespace, Name: w.Name, Options: w.Options, DryRun: bool(w.DryRun),
+	}
+	if w.Subresource == scaleName {
+		a.Kind = scaleKind
+	}
+	if w.collection {
+		a.Name = "" // the request names none
 	}
 	if obj != nil {
 		a.Object = obj
@@ -95,6 +102,11 @@ func (r *Resource) approve(ctx context.Context, w *Write, op admission.Operation
 			if was, err = r.FromStored(old); err != nil {
 				return err
 			}
+		}
+	}
+	if w.Subresource == scaleName {
+		if shown, was, err = r.scales(shown, was); err != nil {
+			return r.apiError(err, w.Name)
 		}
 	}
 	a := r.attributes(ctx, w, op, shown, was)

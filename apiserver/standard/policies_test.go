@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	v1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -126,5 +128,56 @@ func TestPolicyWriters(t *testing.T) {
 	}
 	if err := write("Secret"); !apierrors.IsInvalid(err) || !strings.Contains(err.Error(), `must have "get" permission on all objects of the referenced paramKind (kind=Secret, apiVersion=v1)`) {
 		t.Error(err)
+	}
+}
+
+// TestScalesAreAdmitted: admission sees a scale, not the object that is scaled,
+// and may change it.
+func TestScalesAreAdmitted(t *testing.T) {
+	w := start(t)
+	ctx, c := t.Context(), w.admin.AdmissionregistrationV1()
+	d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: "d"}}
+	d.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"a": "b"}}
+	d.Spec.Template.Labels = d.Spec.Selector.MatchLabels
+	d.Spec.Template.Spec.Containers = []corev1.Container{{Name: "c", Image: "i"}}
+	if _, err := w.admin.AppsV1().Deployments("default").Create(ctx, d, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	double := &v1.MutatingAdmissionPolicy{ObjectMeta: metav1.ObjectMeta{Name: "p"}}
+	double.Spec.MatchConstraints, double.Spec.ReinvocationPolicy = about("apps", "v1", "deployments/scale"), v1.NeverReinvocationPolicy
+	double.Spec.Mutations = []v1.Mutation{{PatchType: v1.PatchTypeJSONPatch, JSONPatch: &v1.JSONPatch{
+		Expression: "object.kind == 'Scale' ? [JSONPatch{op: 'replace', path: '/spec/replicas', value: object.spec.replicas * 2}] : [JSONPatch{op: 'remove', path: '/none'}]",
+	}}}
+	if _, err := c.MutatingAdmissionPolicies().Create(ctx, double, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.MutatingAdmissionPolicyBindings().Create(ctx, &v1.MutatingAdmissionPolicyBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "b"}, Spec: v1.MutatingAdmissionPolicyBindingSpec{PolicyName: "p"},
+	}, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	most := &v1.ValidatingAdmissionPolicy{ObjectMeta: metav1.ObjectMeta{Name: "p"}}
+	most.Spec.MatchConstraints = about("apps", "v1", "deployments/scale")
+	most.Spec.Validations = []v1.Validation{{Expression: "object.spec.replicas < 9 && oldObject.kind == 'Scale'", MessageExpression: "object.kind + ' of ' + string(object.spec.replicas)"}}
+	if _, err := c.ValidatingAdmissionPolicies().Create(ctx, most, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.ValidatingAdmissionPolicyBindings().Create(ctx, &v1.ValidatingAdmissionPolicyBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "b"}, Spec: v1.ValidatingAdmissionPolicyBindingSpec{PolicyName: "p", ValidationActions: []v1.ValidationAction{v1.Deny}},
+	}, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	scale := func(replicas int32) (*autoscalingv1.Scale, error) {
+		s := &autoscalingv1.Scale{ObjectMeta: metav1.ObjectMeta{Name: "d", Namespace: "default"}, Spec: autoscalingv1.ScaleSpec{Replicas: replicas}}
+		return w.admin.AppsV1().Deployments("default").UpdateScale(ctx, "d", s, metav1.UpdateOptions{})
+	}
+	if s, err := scale(3); err != nil || s.Spec.Replicas != 6 {
+		t.Error(s, err)
+	}
+	if _, err := scale(5); err == nil || !strings.Contains(err.Error(), "Scale of 10") {
+		t.Error(err)
+	}
+	if d, err := w.admin.AppsV1().Deployments("default").Get(ctx, "d", metav1.GetOptions{}); err != nil || *d.Spec.Replicas != 6 {
+		t.Error(d.Spec.Replicas, err)
 	}
 }
