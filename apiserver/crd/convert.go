@@ -3,7 +3,6 @@ package crd
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -75,12 +74,9 @@ func (d *definition) as(to *served, obj kinds.Object, r rest) (kinds.Object, err
 	return out, nil
 }
 
-// failure is the answer to a request that a failed conversion ends.
+// failure is the answer to a request that a failed conversion ends. What a
+// webhook has answered is not passed on as such.
 func failure(err error) error {
-	var status apierrors.APIStatus
-	if errors.As(err, &status) {
-		return err
-	}
 	return &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: http.StatusInternalServerError, Message: err.Error()}}
 }
 

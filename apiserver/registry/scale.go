@@ -99,7 +99,7 @@ func (r *Resource) UpdateScale(ctx context.Context, w Write, uid types.UID, f Sc
 	if err != nil {
 		return nil, err
 	}
-	obj, err := r.Judged(it)
+	obj, err := r.ToJudged(it.Object)
 	if err != nil {
 		return nil, r.apiError(err, w.Name)
 	}
