@@ -13,8 +13,9 @@
 //     an http.Handler and an in-memory client. apiserver/kinds describes every
 //     kind, apiserver/registry has the verbs, apiserver/cache the watch cache
 //     and its encoded bytes, apiserver/endpoint the HTTP side; authn, rbac,
-//     serviceaccount, admission, allocator, aggregation, connect, review, pods
-//     and openapi are what plugs in, and apiserver/standard plugs all of it in.
+//     serviceaccount, admission, allocator, aggregation, crd, connect, review,
+//     pods and openapi are what plugs in, and apiserver/standard plugs all of
+//     it in.
 //   - [github.com/keelson-project/keelson/controller]: the manager and the
 //     controllers, a folder each.
 //   - [github.com/keelson-project/keelson/leaderelection]: one of several at a

@@ -35,6 +35,7 @@ import (
 	"github.com/keelson-project/keelson/apiserver/registry"
 	"github.com/keelson-project/keelson/apiserver/review"
 	"github.com/keelson-project/keelson/apiserver/serviceaccount"
+	"github.com/keelson-project/keelson/apiserver/webhook"
 	"github.com/keelson-project/keelson/store"
 )
 
@@ -69,6 +70,9 @@ type Config struct {
 	// forwarding; client reads the API. Nil means by HTTPS at the addresses
 	// that nodes report ([NodeKubelets]).
 	Kubelets func(client kubernetes.Interface) connect.Kubelets
+	// Services, if set, finds the services that webhooks are behind; nil means
+	// by their cluster IPs.
+	Services webhook.Resolver
 	// OpenAPI, if set, is shared with other servers, so that they make equal
 	// OpenAPI documents only once.
 	OpenAPI *openapi.Cache
@@ -192,7 +196,11 @@ func (c *Config) plug(s *apiserver.Server, all []*kinds.Kind) (apiserver.Plugins
 	if err != nil {
 		return none, err
 	}
-	customs, err := crd.New(crd.Config{Registry: s.Registry(), Resolve: serviceAddress(s.Registry()), Logger: c.Logger})
+	resolve := c.Services
+	if resolve == nil {
+		resolve = serviceAddress(s.Registry())
+	}
+	customs, err := crd.New(crd.Config{Registry: s.Registry(), Resolve: resolve, Logger: c.Logger})
 	if err != nil {
 		return none, err
 	}
