@@ -133,7 +133,7 @@ func (r *Resource) tryDelete(ctx context.Context, it *cache.Item, from origin, w
 // admitCollection asks the mutators of admission about the delete of a
 // collection as a whole; its validators are asked about each object.
 func (r *Resource) admitCollection(ctx context.Context, w *Write) error {
-	if len(r.registry.admission) == 0 {
+	if len(r.registry.admission) == 0 || w.unasked {
 		return nil
 	}
 	a := r.attributes(ctx, w, admission.Delete, nil, nil)
