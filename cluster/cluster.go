@@ -80,6 +80,7 @@ func (c *Cluster) build() (err error) {
 	c.server, err = standard.New(standard.Config{
 		Store: c.store, PKI: c.pki, Listener: o.Listener, ServerIPs: o.ServerIPs, Advertise: o.Advertise,
 		Tokens: o.Tokens, ServiceCIDRs: []netip.Prefix{o.ServiceCIDR}, ClusterDomain: o.ClusterDomain, Logger: o.Logger,
+		Admission: standard.Admission{NodeRestriction: true},
 		Kubelets: func(client kubernetes.Interface) connect.Kubelets {
 			c.local.remote = standard.NewNodeKubelets(client, c.pki.CA)
 			return c.local

@@ -24,6 +24,7 @@ import (
 	"github.com/keelson-project/keelson/apiserver/admission/limitranger"
 	"github.com/keelson-project/keelson/apiserver/admission/namespacelifecycle"
 	"github.com/keelson-project/keelson/apiserver/admission/nodefeatures"
+	"github.com/keelson-project/keelson/apiserver/admission/noderestriction"
 	"github.com/keelson-project/keelson/apiserver/admission/nodetaint"
 	"github.com/keelson-project/keelson/apiserver/admission/podresize"
 	"github.com/keelson-project/keelson/apiserver/admission/podsecurity"
@@ -34,6 +35,7 @@ import (
 	"github.com/keelson-project/keelson/apiserver/admission/storageprotection"
 	"github.com/keelson-project/keelson/apiserver/admission/topologylabels"
 	"github.com/keelson-project/keelson/apiserver/admission/volumeresize"
+	"github.com/keelson-project/keelson/apiserver/nodeauthorizer"
 	"github.com/keelson-project/keelson/apiserver/registry"
 )
 
@@ -50,6 +52,10 @@ type Admission struct {
 	// [admission.Validate]. They come after the built-in ones, but before
 	// webhooks, policies and quota, which see what is left.
 	Steps []admission.Plugin
+	// NodeRestriction keeps kubelets to writing about their own node and its
+	// pods. As with kube-apiserver it is off by default; a cluster whose nodes
+	// do not trust each other wants it.
+	NodeRestriction bool
 	// PodSecurity says what pods are held to beside the labels of their
 	// namespaces, and who is exempt; by default nothing and nobody.
 	PodSecurity podsecurity.Standards
@@ -63,6 +69,9 @@ func (c *Admission) chain(r *registry.Registry, may authorizer.Authorizer) (admi
 	ranges := registry.ObjectsOf[*corev1.LimitRange](r, core.WithResource("limitranges"))
 	accounts := registry.ObjectsOf[*corev1.ServiceAccount](r, core.WithResource("serviceaccounts"))
 	nodes := clusterWide(registry.ObjectsOf[*corev1.Node](r, core.WithResource("nodes")).Get)
+	claims := registry.ObjectsOf[*corev1.PersistentVolumeClaim](r, core.WithResource("persistentvolumeclaims"))
+	volumes := registry.ObjectsOf[*corev1.PersistentVolume](r, core.WithResource("persistentvolumes"))
+	drivers := registry.ObjectsOf[*storagev1.CSIDriver](r, storagev1.SchemeGroupVersion.WithResource("csidrivers"))
 	priorities := registry.ObjectsOf[*schedulingv1.PriorityClass](r, scheduling.WithResource("priorityclasses"))
 	storageClasses := registry.ObjectsOf[*storagev1.StorageClass](r, storagev1.SchemeGroupVersion.WithResource("storageclasses"))
 	ingressClasses := registry.ObjectsOf[*networkingv1.IngressClass](r, networkingv1.SchemeGroupVersion.WithResource("ingressclasses"))
@@ -85,6 +94,10 @@ func (c *Admission) chain(r *registry.Registry, may authorizer.Authorizer) (admi
 			}
 			return accounts.GetLive(ctx, namespace, name)
 		}},
+		noderestriction.Plugin{
+			NodeOf: nodeauthorizer.NodeOf, Pod: pods.Get, Node: nodes, ServiceAccount: accounts.Get, Claim: claims.Get,
+			Volume: clusterWide(volumes.Get), CSIDriver: clusterWide(drivers.Get), Authorizer: may,
+		},
 		nodetaint.Plugin{},
 		security,
 		priority.Plugin{Class: clusterWide(priorities.Get), Default: registry.Derive(priorities, priority.Default)},
@@ -101,6 +114,9 @@ func (c *Admission) chain(r *registry.Registry, may authorizer.Authorizer) (admi
 		topologylabels.Plugin{Node: nodes},
 		features,
 		podresize.Plugin{Node: nodes},
+	}
+	if !c.NodeRestriction {
+		chain = slices.DeleteFunc(chain, func(p admission.Plugin) bool { return p.Name() == noderestriction.Plugin{}.Name() })
 	}
 	own := len(chain)
 	mutating, validating := policies(r, may, clusterWide(namespaces.GetLive))

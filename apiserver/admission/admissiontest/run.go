@@ -24,10 +24,11 @@ type Case struct {
 	Op admission.Operation
 	// Object and Old are YAML with apiVersion and kind.
 	Object, Old string
-	// Resource is that of the kind unless set; Subresource that of the write.
-	Resource, Subresource string
-	User                  user.Info
-	DryRun                bool
+	// Group and Resource are those of the kind unless set, the group "-" is the
+	// core's; Subresource is that of the write.
+	Group, Resource, Subresource string
+	User                         user.Info
+	DryRun                       bool
 
 	// Want is what the step changes, as a JSON merge patch; empty is nothing.
 	Want string
@@ -82,6 +83,9 @@ func (c *Case) Attributes(t testing.TB) *admission.Attributes {
 	}
 	a.Kind = subject.GetObjectKind().GroupVersionKind()
 	a.Resource, _ = meta.UnsafeGuessKindToResource(a.Kind)
+	if c.Group != "" {
+		a.Resource.Group = strings.TrimPrefix(c.Group, "-")
+	}
 	if c.Resource != "" {
 		a.Resource.Resource = c.Resource
 	}
