@@ -67,7 +67,8 @@ func newScheme(all []*kinds.Kind) (*runtime.Scheme, error) {
 // typeConverter knows the schema of Kubernetes' own kinds, and deduces that of
 // others from their objects.
 type typeConverter struct {
-	known managedfields.TypeConverter
+	// known reads the schema when first called, which takes its time.
+	known func() managedfields.TypeConverter
 	types sync.Map // from schema.GroupVersionKind to typeOf
 }
 
@@ -85,7 +86,7 @@ func (c *typeConverter) ObjectToTyped(obj runtime.Object, opts ...typed.Validati
 		return managedfields.NewDeducedTypeConverter().ObjectToTyped(obj, opts...)
 	}
 	if _, ok := obj.(*unstructured.Unstructured); ok || !slices.Contains(opts, typed.AllowDuplicates) {
-		return c.known.ObjectToTyped(obj, opts...)
+		return c.known().ObjectToTyped(obj, opts...)
 	}
 	v, err := value.NewValueReflect(obj)
 	if err != nil {
@@ -102,7 +103,7 @@ func (c *typeConverter) typeOf(gvk schema.GroupVersionKind) typeOf {
 	var t typeOf
 	u := &unstructured.Unstructured{Object: map[string]any{}}
 	u.SetGroupVersionKind(gvk)
-	if v, err := c.known.ObjectToTyped(u); err == nil {
+	if v, err := c.known().ObjectToTyped(u); err == nil {
 		t = typeOf{v.Schema(), v.TypeRef()}
 	}
 	c.types.Store(gvk, t)
@@ -111,5 +112,5 @@ func (c *typeConverter) typeOf(gvk schema.GroupVersionKind) typeOf {
 
 // TypedToObject implements managedfields.TypeConverter.
 func (c *typeConverter) TypedToObject(v *typed.TypedValue) (runtime.Object, error) {
-	return c.known.TypedToObject(v)
+	return c.known().TypedToObject(v)
 }

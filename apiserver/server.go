@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/managedfields"
 	"k8s.io/apimachinery/pkg/util/sets"
 	genericrequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/client-go/applyconfigurations"
@@ -32,13 +33,16 @@ type Server struct {
 	infos    genericrequest.RequestInfoFactory
 	handler  http.Handler // from Wrap on
 
-	begun    time.Time     // when New was called
-	started  chan struct{} // closed when requests may be answered
-	ready    chan struct{} // closed when the system's own objects are there
-	stopping chan struct{} // closed when watches are to end
-	stopped  chan struct{} // closed when requests are no longer answered
-	killed   context.Context
-	kill     context.CancelFunc
+	begun   time.Time     // when New was called
+	started chan struct{} // closed when requests may be answered
+	ready   chan struct{} // closed when the system's own objects are there
+	// namespaces is closed when the system's own namespaces are there.
+	namespaces     chan struct{}
+	namespacesOnce sync.Once
+	stopping       chan struct{} // closed when watches are to end
+	stopped        chan struct{} // closed when requests are no longer answered
+	killed         context.Context
+	kill           context.CancelFunc
 
 	mu       sync.Mutex // guards running, closed and additions to requests
 	running  bool
@@ -65,19 +69,17 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, log: log, begun: time.Now(), codec: codec.New(scheme),
-		started: make(chan struct{}), ready: make(chan struct{}), stopping: make(chan struct{}), stopped: make(chan struct{}),
+		started: make(chan struct{}), ready: make(chan struct{}), namespaces: make(chan struct{}), stopping: make(chan struct{}), stopped: make(chan struct{}),
 		infos:  genericrequest.RequestInfoFactory{APIPrefixes: sets.NewString("api", "apis"), GrouplessAPIPrefixes: sets.NewString("api")},
 		limits: newLimits(),
 	}
 	s.killed, s.kill = context.WithCancel(context.Background())
 	s.registry = registry.New(registry.Config{
 		Store: cfg.Store, Codec: s.codec, Logger: log,
-		TypeConverter: &typeConverter{known: applyconfigurations.NewTypeConverter(scheme)},
+		TypeConverter: &typeConverter{known: sync.OnceValue(func() managedfields.TypeConverter { return applyconfigurations.NewTypeConverter(scheme) })},
 	})
-	for _, k := range cfg.Kinds {
-		if err := s.registry.Add(context.Background(), k); err != nil {
-			return nil, fmt.Errorf("apiserver: %w", err)
-		}
+	if err := s.registry.Add(context.Background(), cfg.Kinds...); err != nil {
+		return nil, fmt.Errorf("apiserver: %w", err)
 	}
 	s.metrics = newMetrics(s)
 	if cfg.Plug != nil {
@@ -120,6 +122,10 @@ func (s *Server) Codec() *codec.Codec { return s.codec }
 // Ready is closed once the server answers, the system's own namespaces exist
 // and the plugins are settled.
 func (s *Server) Ready() <-chan struct{} { return s.ready }
+
+// Namespaces is closed once the system's own namespaces exist, so that plugins
+// can put objects into them.
+func (s *Server) Namespaces() <-chan struct{} { return s.namespaces }
 
 // Handler answers requests that a server of the caller's own receives. It waits
 // for Run, and answers 503 after it has ended.

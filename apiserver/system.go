@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/keelson-project/keelson/apiserver/cache"
+	"github.com/keelson-project/keelson/apiserver/registry"
 )
 
 const serviceName = "kubernetes"
@@ -22,21 +23,33 @@ const serviceName = "kubernetes"
 // ensureSystem makes the namespaces and the service that every cluster has.
 func (s *Server) ensureSystem(ctx context.Context, client kubernetes.Interface) error {
 	if !s.serves("", "namespaces") {
+		s.namespacesOnce.Do(func() { close(s.namespaces) })
 		return nil
 	}
+	if err := s.ensureNamespaces(ctx); err != nil {
+		return err
+	}
+	s.namespacesOnce.Do(func() { close(s.namespaces) })
+	return s.ensureService(ctx, client)
+}
+
+func (s *Server) ensureNamespaces(ctx context.Context) error {
+	namespaces := registry.Direct[*corev1.Namespace]{
+		Registry: s.registry, Resource: corev1.SchemeGroupVersion.WithResource("namespaces"), Manager: "kube-apiserver",
+	}
 	for _, name := range []string{metav1.NamespaceSystem, metav1.NamespacePublic, corev1.NamespaceNodeLease, metav1.NamespaceDefault} {
-		if _, err := client.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+		if _, err := namespaces.Get(ctx, name, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
 			if err != nil {
 				return err
 			}
 			continue
 		}
 		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
-		if _, err := client.CoreV1().Namespaces().Create(ctx, ns, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
+		if _, err := namespaces.Create(ctx, ns, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
 			return err
 		}
 	}
-	return s.ensureService(ctx, client)
+	return nil
 }
 
 func (s *Server) serves(group, resource string) bool {

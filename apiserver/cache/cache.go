@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -148,10 +149,11 @@ func (c *Cache) Remove(ctx context.Context, r *Resource) error {
 
 // register puts r in the table; the caller holds mu.
 func (c *Cache) register(r *Resource) {
-	next := map[string]*Resource{}
-	for k, v := range *c.table.Load() {
-		next[k] = v
+	if !c.running { // nobody reads it yet
+		(*c.table.Load())[r.source.StorageKey] = r
+		return
 	}
+	next := maps.Clone(*c.table.Load())
 	next[r.source.StorageKey] = r
 	c.table.Store(&next)
 }

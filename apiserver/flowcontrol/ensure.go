@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	flowcontrolv1 "k8s.io/api/flowcontrol/v1"
@@ -11,9 +12,13 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/apis/flowcontrol/bootstrap"
-	applyflowcontrolv1 "k8s.io/client-go/applyconfigurations/flowcontrol/v1"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/endpoints/request"
 
+	apikinds "github.com/keelson-project/keelson/apiserver/kinds"
 	kinds "github.com/keelson-project/keelson/apiserver/kinds/flowcontrol"
+	"github.com/keelson-project/keelson/apiserver/ownership"
+	"github.com/keelson-project/keelson/apiserver/registry"
 )
 
 // state are the objects that are there. They are shared: nobody changes them.
@@ -24,7 +29,12 @@ type state struct {
 
 // ensure makes all objects as they are to be.
 func (k *Keeper) ensure(ctx context.Context, s state) error {
-	levels, schemas := k.client.FlowcontrolV1().PriorityLevelConfigurations(), k.client.FlowcontrolV1().FlowSchemas()
+	levels := registry.Direct[*flowcontrolv1.PriorityLevelConfiguration]{
+		Registry: k.registry, Resource: flowcontrolv1.SchemeGroupVersion.WithResource("prioritylevelconfigurations"), Manager: producer,
+	}
+	schemas := registry.Direct[*flowcontrolv1.FlowSchema]{
+		Registry: k.registry, Resource: flowcontrolv1.SchemeGroupVersion.WithResource("flowschemas"), Manager: producer,
+	}
 	known := map[string]bool{}
 	var errs []error
 	for _, group := range []struct {
@@ -53,15 +63,8 @@ func (k *Keeper) ensure(ctx context.Context, s state) error {
 	return errors.Join(errs...)
 }
 
-// verbs are those of the typed clients used here.
-type verbs[T any] interface {
-	Create(context.Context, T, metav1.CreateOptions) (T, error)
-	Update(context.Context, T, metav1.UpdateOptions) (T, error)
-	Delete(context.Context, string, metav1.DeleteOptions) error
-}
-
 type object[T any] interface {
-	metav1.Object
+	apikinds.Object
 	comparable
 	DeepCopy() T
 }
@@ -88,11 +91,11 @@ func annotated(have metav1.Object) (follows, known bool) {
 // ensure makes an object that is missing, or brings the one that is there up
 // to date; revise gives a copy the spec that is wanted and says whether that
 // changed it.
-func ensure[T object[T]](ctx context.Context, client verbs[T], want, have T, follow revision, revise func(have, want T) bool) error {
+func ensure[T object[T]](ctx context.Context, client registry.Direct[T], want, have T, follow revision, revise func(have, want T) bool) error {
 	var none T
 	var err error
 	if have == none {
-		_, err = client.Create(ctx, want.DeepCopy(), metav1.CreateOptions{FieldManager: producer})
+		_, err = client.Create(ctx, want, metav1.CreateOptions{})
 	} else {
 		next, follows := have.DeepCopy(), follow(have)
 		changed := follows && revise(next, want)
@@ -108,7 +111,7 @@ func ensure[T object[T]](ctx context.Context, client verbs[T], want, have T, fol
 		if !changed {
 			return nil
 		}
-		_, err = client.Update(ctx, next, metav1.UpdateOptions{FieldManager: producer})
+		_, err = client.Update(ctx, next, metav1.UpdateOptions{})
 	}
 	if apierrors.IsAlreadyExists(err) || apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
 		return nil // somebody was faster, and the news is on its way
@@ -145,7 +148,7 @@ func reviseLevel(have, want *flowcontrolv1.PriorityLevelConfiguration) bool {
 
 // abandon deletes an object that follows Kubernetes, but that Kubernetes no
 // longer knows.
-func abandon[T metav1.Object](ctx context.Context, client verbs[T], have T, known bool) error {
+func abandon[T apikinds.Object](ctx context.Context, client registry.Direct[T], have T, known bool) error {
 	if follows, _ := annotated(have); known || !follows || have.GetDeletionTimestamp() != nil {
 		return nil
 	}
@@ -170,12 +173,42 @@ func (k *Keeper) note(ctx context.Context, s *flowcontrolv1.FlowSchema, found bo
 			return nil
 		}
 	}
-	condition := applyflowcontrolv1.FlowSchemaCondition().WithType(flowcontrolv1.FlowSchemaConditionDangling).
-		WithStatus(status).WithReason(reason).WithMessage(message).WithLastTransitionTime(metav1.Now())
-	config := applyflowcontrolv1.FlowSchema(s.Name).WithStatus(applyflowcontrolv1.FlowSchemaStatus().WithConditions(condition))
-	_, err := k.client.FlowcontrolV1().FlowSchemas().ApplyStatus(ctx, config, metav1.ApplyOptions{FieldManager: consumer, Force: true})
+	condition := flowcontrolv1.FlowSchemaCondition{
+		Type: flowcontrolv1.FlowSchemaConditionDangling, Status: status, Reason: reason, Message: message, LastTransitionTime: metav1.Now().Rfc3339Copy(),
+	}
+	err := k.apply(ctx, s.Name, condition)
 	if err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("flowcontrol: noting the priority level of %s: %w", s.Name, err)
 	}
 	return nil
+}
+
+// applied are the fields that the keeper owns in a schema's status.
+const applied = `{"f:status":{"f:conditions":{"k:{\"type\":\"Dangling\"}":{".":{},"f:lastTransitionTime":{},"f:message":{},"f:reason":{},"f:status":{},"f:type":{}}}}}`
+
+// apply sets a condition of a schema as a forced server-side apply of it does,
+// but without the schema of all kinds, which takes long to read at the start.
+func (k *Keeper) apply(ctx context.Context, name string, condition flowcontrolv1.FlowSchemaCondition) error {
+	schemas := k.registry.Resource(flowcontrolv1.SchemeGroupVersion.WithResource("flowschemas"))
+	if schemas == nil {
+		return apierrors.NewNotFound(flowcontrolv1.Resource("flowschemas"), name)
+	}
+	ctx = request.WithUser(ctx, &user.DefaultInfo{Name: user.APIServerUser, Groups: []string{user.SystemPrivilegedGroup}})
+	w := registry.Write{Name: name, Subresource: "status", Manager: consumer}
+	_, _, err := schemas.Change(ctx, w, false, func(_ context.Context, old apikinds.Object) (apikinds.Object, registry.Tracked, error) {
+		next := old.(*flowcontrolv1.FlowSchema).DeepCopy()
+		if i := slices.IndexFunc(next.Status.Conditions, func(c flowcontrolv1.FlowSchemaCondition) bool { return c.Type == condition.Type }); i >= 0 {
+			next.Status.Conditions[i] = condition
+		} else {
+			next.Status.Conditions = append(next.Status.Conditions, condition)
+		}
+		fields, ok := k.owners.Update(old, next, ownership.Writer{
+			Manager: consumer, APIVersion: flowcontrolv1.SchemeGroupVersion.String(), Subresource: "status", Resets: []string{"spec", "metadata"}, Applies: applied,
+		})
+		if ok {
+			next.ManagedFields = fields
+		}
+		return next, registry.Tracked(ok), nil
+	})
+	return err
 }

@@ -8,9 +8,9 @@ import (
 
 	flowcontrolv1 "k8s.io/api/flowcontrol/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/kubernetes"
 
 	"github.com/keelson-project/keelson/apiserver/cache"
+	"github.com/keelson-project/keelson/apiserver/ownership"
 	"github.com/keelson-project/keelson/apiserver/registry"
 )
 
@@ -22,10 +22,9 @@ const (
 	lastRetry  = 30 * time.Second
 )
 
-// Config is what New needs; all fields are required but Logger.
+// Config is what New needs. Registry is required.
 type Config struct {
-	// Client writes the objects, Registry has the present ones.
-	Client   kubernetes.Interface
+	// Registry has the objects.
 	Registry *registry.Registry
 	// Logger gets what goes wrong; nil discards it.
 	Logger *slog.Logger
@@ -33,22 +32,22 @@ type Config struct {
 
 // Keeper keeps the objects. Make one with [New].
 type Keeper struct {
-	client   kubernetes.Interface
 	registry *registry.Registry
+	owners   *ownership.Tracker
 	log      *slog.Logger
 	ready    chan struct{}
 }
 
 // New makes a Keeper that has nothing done yet.
 func New(cfg Config) (*Keeper, error) {
-	if cfg.Client == nil || cfg.Registry == nil {
-		return nil, errors.New("flowcontrol: Config.Client or Config.Registry is nil")
+	if cfg.Registry == nil {
+		return nil, errors.New("flowcontrol: Config.Registry is nil")
 	}
 	log := cfg.Logger
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Keeper{client: cfg.Client, registry: cfg.Registry, log: log, ready: make(chan struct{})}, nil
+	return &Keeper{registry: cfg.Registry, owners: ownership.New(), log: log, ready: make(chan struct{})}, nil
 }
 
 // Ready is closed once all objects have been there.

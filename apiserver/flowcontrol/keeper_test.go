@@ -31,7 +31,7 @@ func kept(t *testing.T, test func(t *testing.T, client kubernetes.Interface)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		keeper, err := New(Config{Client: client, Registry: srv.Registry()})
+		keeper, err := New(Config{Registry: srv.Registry()})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -59,6 +59,17 @@ type Writer struct {
 	// Resets are the paths of fields, separated by dots, that the writer
 	// cannot own.
 	Resets []string
+	// Applies, if set, are the fields of a configuration that was applied to
+	// make obj, in the form of fieldsV1: the manager owns these, as one that
+	// applies, and by force.
+	Applies string
+}
+
+func (w *Writer) operation() metav1.ManagedFieldsOperationType {
+	if w.Applies != "" {
+		return metav1.ManagedFieldsOperationApply
+	}
+	return metav1.ManagedFieldsOperationUpdate
 }
 
 // Update returns the managed fields of obj after a write that made it of live,
@@ -81,7 +92,7 @@ func (t *Tracker) Update(live, obj metav1.Object, w Writer) (fields []metav1.Man
 		return nil, false
 	}
 	if len(before) == 0 && live.GetUID() != "" {
-		return nil, true // nobody has begun to track it
+		return nil, w.Applies == "" // nobody has begun to track it
 	}
 	var c comparer
 	change := tree{}
@@ -92,7 +103,7 @@ func (t *Tracker) Update(live, obj metav1.Object, w Writer) (fields []metav1.Man
 	for _, path := range w.Resets {
 		change.prune(strings.Split(path, "."))
 	}
-	if change.marks|change.below == 0 {
+	if change.marks|change.below == 0 && w.Applies == "" {
 		return before, true
 	}
 	return t.account(typ, s, before, &change, w)
@@ -105,8 +116,12 @@ func (t *Tracker) account(typ reflect.Type, s *shape, before []metav1.ManagedFie
 	}
 	after := make([]metav1.ManagedFieldsEntry, 0, len(before)+1)
 	now := metav1.NewTime(time.Now().UTC())
-	takes := change.below&taken != 0
+	takes := change.below&taken != 0 || w.Applies != ""
 	done := !takes
+	var applied *metav1.FieldsV1
+	if w.Applies != "" {
+		applied = t.sets.get(typ, metav1.NewFieldsV1(w.Applies)).fields
+	}
 	for i := range before {
 		e := before[i]
 		if e.APIVersion != w.APIVersion || e.FieldsType != "FieldsV1" || e.FieldsV1 == nil ||
@@ -118,8 +133,10 @@ func (t *Tracker) account(typ reflect.Type, s *shape, before []metav1.ManagedFie
 		if had == nil {
 			return nil, false
 		}
-		mine := e.Manager == w.Manager && e.Operation == metav1.ManagedFieldsOperationUpdate && e.Subresource == w.Subresource && takes
+		mine := e.Manager == w.Manager && e.Operation == w.operation() && e.Subresource == w.Subresource && takes
 		switch {
+		case mine && applied != nil:
+			done, e.Time, e.FieldsV1 = true, &now, applied
 		case mine && includes(had, change, taken) && !touches(had, change, removed):
 			done, e.Time = true, &now
 		case mine:
@@ -140,9 +157,12 @@ func (t *Tracker) account(typ reflect.Type, s *shape, before []metav1.ManagedFie
 		after = append(after, e)
 	}
 	if !done {
+		if applied == nil {
+			applied = t.encode(typ, change, taken)
+		}
 		after = append(after, metav1.ManagedFieldsEntry{
-			Manager: w.Manager, Operation: metav1.ManagedFieldsOperationUpdate, APIVersion: w.APIVersion, Subresource: w.Subresource,
-			Time: &now, FieldsType: "FieldsV1", FieldsV1: t.encode(typ, change, taken),
+			Manager: w.Manager, Operation: w.operation(), APIVersion: w.APIVersion, Subresource: w.Subresource,
+			Time: &now, FieldsType: "FieldsV1", FieldsV1: applied,
 		})
 	}
 	updaters := 0

@@ -10,18 +10,20 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
+
+	"github.com/keelson-project/keelson/apiserver/kinds"
+	"github.com/keelson-project/keelson/apiserver/registry"
 )
 
 // Ensure makes the cluster have at least what p says: it creates what is
 // missing and adds rules and subjects that are. It takes nothing away, and
 // leaves objects alone whose annotation rbac.authorization.kubernetes.io/autoupdate
 // is "false". A binding that leads to another role is made anew.
-func Ensure(ctx context.Context, client kubernetes.Interface, p *Policy) error {
-	r := client.RbacV1()
+func Ensure(ctx context.Context, r *registry.Registry, p *Policy) error {
 	var errs []error
+	roles := to[*rbacv1.ClusterRole](r, "clusterroles", "")
 	for _, want := range p.ClusterRoles {
-		errs = append(errs, ensure(ctx, r.ClusterRoles(), want, func(have *rbacv1.ClusterRole) bool {
+		errs = append(errs, ensure(ctx, roles, want, nil, func(have *rbacv1.ClusterRole) bool {
 			changed := addMeta(&have.ObjectMeta, &want.ObjectMeta)
 			if want.AggregationRule != nil {
 				if !equality.Semantic.DeepEqual(have.AggregationRule, want.AggregationRule) {
@@ -32,24 +34,23 @@ func Ensure(ctx context.Context, client kubernetes.Interface, p *Policy) error {
 			return addRules(&have.Rules, want.Rules) || changed
 		}))
 	}
+	bindings := to[*rbacv1.ClusterRoleBinding](r, "clusterrolebindings", "")
 	for _, want := range p.ClusterRoleBindings {
-		c := r.ClusterRoleBindings()
-		errs = append(errs, rebind(ctx, c, want.Name, func(have *rbacv1.ClusterRoleBinding) bool { return have.RoleRef != want.RoleRef }))
-		errs = append(errs, ensure(ctx, c, want, func(have *rbacv1.ClusterRoleBinding) bool {
+		elsewhere := func(have *rbacv1.ClusterRoleBinding) bool { return have.RoleRef != want.RoleRef }
+		errs = append(errs, ensure(ctx, bindings, want, elsewhere, func(have *rbacv1.ClusterRoleBinding) bool {
 			changed := addMeta(&have.ObjectMeta, &want.ObjectMeta)
 			return addSubjects(&have.Subjects, want.Subjects) || changed
 		}))
 	}
 	for _, want := range p.Roles {
-		errs = append(errs, ensure(ctx, r.Roles(want.Namespace), want, func(have *rbacv1.Role) bool {
+		errs = append(errs, ensure(ctx, to[*rbacv1.Role](r, "roles", want.Namespace), want, nil, func(have *rbacv1.Role) bool {
 			changed := addMeta(&have.ObjectMeta, &want.ObjectMeta)
 			return addRules(&have.Rules, want.Rules) || changed
 		}))
 	}
 	for _, want := range p.RoleBindings {
-		c := r.RoleBindings(want.Namespace)
-		errs = append(errs, rebind(ctx, c, want.Name, func(have *rbacv1.RoleBinding) bool { return have.RoleRef != want.RoleRef }))
-		errs = append(errs, ensure(ctx, c, want, func(have *rbacv1.RoleBinding) bool {
+		elsewhere := func(have *rbacv1.RoleBinding) bool { return have.RoleRef != want.RoleRef }
+		errs = append(errs, ensure(ctx, to[*rbacv1.RoleBinding](r, "rolebindings", want.Namespace), want, elsewhere, func(have *rbacv1.RoleBinding) bool {
 			changed := addMeta(&have.ObjectMeta, &want.ObjectMeta)
 			return addSubjects(&have.Subjects, want.Subjects) || changed
 		}))
@@ -57,24 +58,37 @@ func Ensure(ctx context.Context, client kubernetes.Interface, p *Policy) error {
 	return errors.Join(errs...)
 }
 
-// verbs are those of the typed clients used here.
-type verbs[T metav1.Object] interface {
-	Create(context.Context, T, metav1.CreateOptions) (T, error)
-	Get(context.Context, string, metav1.GetOptions) (T, error)
-	Update(context.Context, T, metav1.UpdateOptions) (T, error)
-	Delete(context.Context, string, metav1.DeleteOptions) error
+// to is the way to one of the resources.
+func to[T kinds.Object](r *registry.Registry, resource, namespace string) registry.Direct[T] {
+	return registry.Direct[T]{Registry: r, Resource: rbacv1.SchemeGroupVersion.WithResource(resource), Namespace: namespace, Manager: "kube-apiserver"}
+}
+
+type object[T any] interface {
+	kinds.Object
+	DeepCopy() T
 }
 
 // ensure creates want or completes what is there; add changes have and says
-// whether it did.
-func ensure[T metav1.Object](ctx context.Context, client verbs[T], want T, add func(have T) bool) error {
-	for {
-		have, err := client.Get(ctx, want.GetName(), metav1.GetOptions{})
+// whether it did. One that is elsewhere is deleted first, for a binding cannot
+// be led to another role.
+func ensure[T object[T]](ctx context.Context, client registry.Direct[T], want T, elsewhere, add func(have T) bool) error {
+	// What is at hand at the start is all there is.
+	version := "0"
+	for ; ; version = "" {
+		have, err := client.Get(ctx, want.GetName(), metav1.GetOptions{ResourceVersion: version})
 		switch {
 		case apierrors.IsNotFound(err):
 			_, err = client.Create(ctx, want, metav1.CreateOptions{})
-		case err == nil && mayUpdate(have) && add(have):
-			_, err = client.Update(ctx, have, metav1.UpdateOptions{})
+		case err == nil && mayUpdate(have) && elsewhere != nil && elsewhere(have):
+			uid := have.GetUID()
+			err = client.Delete(ctx, want.GetName(), metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}})
+			if err == nil || apierrors.IsNotFound(err) {
+				continue
+			}
+		case err == nil && mayUpdate(have):
+			if next := have.DeepCopy(); add(next) {
+				_, err = client.Update(ctx, next, metav1.UpdateOptions{})
+			}
 		}
 		if apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) {
 			continue // somebody else was faster: look again
@@ -84,22 +98,6 @@ func ensure[T metav1.Object](ctx context.Context, client verbs[T], want T, add f
 		}
 		return nil
 	}
-}
-
-// rebind deletes a binding that leads elsewhere, for that cannot be changed.
-func rebind[T metav1.Object](ctx context.Context, client verbs[T], name string, elsewhere func(have T) bool) error {
-	have, err := client.Get(ctx, name, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return nil
-	}
-	if err == nil && mayUpdate(have) && elsewhere(have) {
-		uid := have.GetUID()
-		err = client.Delete(ctx, name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}})
-	}
-	if err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("rbac: default binding %s: %w", name, err)
-	}
-	return nil
 }
 
 func mayUpdate(obj metav1.Object) bool {

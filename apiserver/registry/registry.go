@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"sync/atomic"
 
@@ -72,13 +73,22 @@ func (r *Registry) SetAdmission(c admission.Chain) { r.admission = c }
 // Cache is the registry's cache; whoever owns the registry runs it.
 func (r *Registry) Cache() *cache.Cache { return r.cache }
 
-// Add begins to serve a kind, in its own version, unless that is for the store
-// alone, and in all of its views. While the cache runs it returns when the
-// kind's objects are there.
-func (r *Registry) Add(ctx context.Context, k *kinds.Kind) error {
+// Add begins to serve kinds, each in its own version, unless that is for the
+// store alone, and in all of its views. While the cache runs it returns when
+// the kinds' objects are there. Of several, those before one that fails are
+// served.
+func (r *Registry) Add(ctx context.Context, all ...*kinds.Kind) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.put(ctx, nil, k)
+	next := maps.Clone(*r.resources.Load())
+	var err error
+	for _, k := range all {
+		if err = r.put(ctx, next, nil, k); err != nil {
+			break
+		}
+	}
+	r.publish(next)
+	return err
 }
 
 // Replace serves a kind instead of another one that has the same objects, such
@@ -87,17 +97,18 @@ func (r *Registry) Add(ctx context.Context, k *kinds.Kind) error {
 func (r *Registry) Replace(ctx context.Context, old, k *kinds.Kind) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.put(ctx, old, k)
+	next := maps.Clone(*r.resources.Load())
+	maps.DeleteFunc(next, func(_ schema.GroupVersionResource, res *Resource) bool { return res.base == old })
+	if err := r.put(ctx, next, old, k); err != nil {
+		return err
+	}
+	r.publish(next)
+	return nil
 }
 
-// put serves k, and no longer old, if that is set. The caller holds mu.
-func (r *Registry) put(ctx context.Context, old, k *kinds.Kind) error {
-	next := map[schema.GroupVersionResource]*Resource{}
-	for gvr, res := range *r.resources.Load() {
-		if old == nil || res.base != old {
-			next[gvr] = res
-		}
-	}
+// put adds to next what serves k, instead of old, if that is set. The caller
+// holds mu.
+func (r *Registry) put(ctx context.Context, next map[schema.GroupVersionResource]*Resource, old, k *kinds.Kind) error {
 	all := r.versions(k)
 	for _, v := range all {
 		if next[v.GVR] != nil {
@@ -126,7 +137,6 @@ func (r *Registry) put(ctx context.Context, old, k *kinds.Kind) error {
 	}
 	delete(r.stored, old)
 	r.stored[k] = all[0]
-	r.publish(next)
 	return nil
 }
 

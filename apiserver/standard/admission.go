@@ -14,7 +14,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
-	"k8s.io/client-go/kubernetes"
 
 	"github.com/keelson-project/keelson/apiserver"
 	"github.com/keelson-project/keelson/apiserver/admission"
@@ -152,8 +151,11 @@ func clusterWide[T any](get func(ctx context.Context, namespace, name string) (T
 }
 
 // ensureClasses makes the priority classes of the system's own pods.
-func ensureClasses(ctx context.Context, client kubernetes.Interface) error {
+func ensureClasses(ctx context.Context, r *registry.Registry) error {
 	policy := corev1.PreemptLowerPriority
+	classes := registry.Direct[*schedulingv1.PriorityClass]{
+		Registry: r, Resource: schedulingv1.SchemeGroupVersion.WithResource("priorityclasses"), Manager: "kube-apiserver",
+	}
 	for _, c := range []struct {
 		name, what string
 		value      int32
@@ -161,7 +163,7 @@ func ensureClasses(ctx context.Context, client kubernetes.Interface) error {
 		{"system-node-critical", "Used for system critical pods that must not be moved from their current node.", 2000001000},
 		{"system-cluster-critical", "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.", 2000000000},
 	} {
-		_, err := client.SchedulingV1().PriorityClasses().Create(ctx, &schedulingv1.PriorityClass{
+		_, err := classes.Create(ctx, &schedulingv1.PriorityClass{
 			ObjectMeta: metav1.ObjectMeta{Name: c.name}, Value: c.value, Description: c.what, PreemptionPolicy: &policy,
 		}, metav1.CreateOptions{})
 		if err != nil && !apierrors.IsAlreadyExists(err) {

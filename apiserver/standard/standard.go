@@ -223,7 +223,7 @@ func (c *Config) plug(s *apiserver.Server, all []*kinds.Kind) (apiserver.Plugins
 		return none, err
 	}
 	identify.Anonymous = func(*http.Request) bool { return true }
-	flows, err := flowcontrol.New(flowcontrol.Config{Client: client, Registry: s.Registry(), Logger: c.Logger})
+	flows, err := flowcontrol.New(flowcontrol.Config{Registry: s.Registry(), Logger: c.Logger})
 	if err != nil {
 		return none, err
 	}
@@ -248,7 +248,12 @@ func (c *Config) plug(s *apiserver.Server, all []*kinds.Kind) (apiserver.Plugins
 				return nil
 			},
 			func(ctx context.Context) error {
-				if err := errors.Join(alloc.Repair(ctx), rbac.Ensure(ctx, client, policy), ensureClasses(ctx, client)); err != nil {
+				select {
+				case <-s.Namespaces():
+				case <-ctx.Done():
+					return nil
+				}
+				if err := errors.Join(alloc.Repair(ctx), rbac.Ensure(ctx, s.Registry(), policy), ensureClasses(ctx, s.Registry())); err != nil {
 					if ctx.Err() != nil {
 						return nil
 					}
