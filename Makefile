@@ -36,7 +36,7 @@ bench:
 #   make bench-api BENCH="-kubeconfig theirs=$$HOME/.kube/config"
 #   make bench-api BENCH="-server 'theirs=start-theirs {dir}'"
 bench-api:
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/ ./examples/apiserver ./examples/apibench
+	CGO_ENABLED=0 $(GO) build -ldflags='-s -w' -o bin/ ./examples/apiserver ./examples/apibench
 	bin/apibench \
 		-server 'memory=bin/apiserver -listen 127.0.0.1:0 -kubeconfig {dir}/kubeconfig' \
 		-server 'embedded etcd=bin/apiserver -listen 127.0.0.1:0 -kubeconfig {dir}/kubeconfig -store embedded -data-dir {dir}/data' \

@@ -3,6 +3,8 @@ package kubelet
 import (
 	"strings"
 
+	"github.com/keelson-project/keelson/internal/qos"
+
 	corev1 "k8s.io/api/core/v1"
 	helpers "k8s.io/component-helpers/resource"
 
@@ -44,7 +46,7 @@ func oomScoreAdj(pod *corev1.Pod, c *corev1.Container, capacity int64) int {
 	if pod.Spec.Priority != nil && *pod.Spec.Priority >= 2_000_000_000 {
 		return -997 // critical for the node
 	}
-	switch qosClass(pod) {
+	switch qos.Of(&pod.Spec) {
 	case corev1.PodQOSGuaranteed:
 		return -997
 	case corev1.PodQOSBestEffort:
@@ -62,7 +64,7 @@ func oomScoreAdj(pod *corev1.Pod, c *corev1.Container, capacity int64) int {
 func podCgroup(pod *corev1.Pod) cgroup.Pod {
 	class := pod.Status.QOSClass
 	if class == "" {
-		class = qosClass(pod)
+		class = qos.Of(&pod.Spec)
 	}
 	p := cgroup.Pod{UID: string(pod.UID), Class: strings.ToLower(string(class))}
 	requests := helpers.PodRequests(pod, helpers.PodResourcesOptions{})

@@ -5,9 +5,10 @@ import (
 	"slices"
 	"time"
 
+	"github.com/keelson-project/keelson/internal/qos"
+
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/component-helpers/resource"
 )
 
 // statusInput is all that a pod's status is made of.
@@ -64,7 +65,7 @@ func makeStatus(in statusInput) corev1.PodStatus {
 		s.StartTime = &now
 	}
 	if s.QOSClass == "" {
-		s.QOSClass = qosClass(in.pod)
+		s.QOSClass = qos.Of(&in.pod.Spec)
 	}
 	if len(in.hostIPs) > 0 {
 		s.HostIP, s.HostIPs = in.hostIPs[0], nil
@@ -316,33 +317,4 @@ func (m *statusMaker) setReadyOf(status *corev1.ContainerStatus) {
 	running := status.State.Running != nil && latest != nil
 	status.Started = new(running && m.health[latest.ID].started)
 	status.Ready = running && *status.Started && m.health[latest.ID].ready
-}
-
-// qosClass is the quality of service class of a pod by its resources.
-func qosClass(pod *corev1.Pod) corev1.PodQOSClass {
-	requests := resource.PodRequests(pod, resource.PodResourcesOptions{})
-	limits := resource.PodLimits(pod, resource.PodResourcesOptions{})
-	guaranteed, some := true, false
-	for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
-		request, limit := requests[name], limits[name]
-		some = some || !request.IsZero() || !limit.IsZero()
-		guaranteed = guaranteed && !limit.IsZero() && request.Cmp(limit) == 0
-	}
-	if !some {
-		return corev1.PodQOSBestEffort
-	}
-	eachContainer(pod, func(c *corev1.Container) {
-		if hasEphemeral(pod, c.Name) || pod.Spec.Resources != nil {
-			return
-		}
-		for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
-			if limit := c.Resources.Limits[name]; limit.IsZero() {
-				guaranteed = false
-			}
-		}
-	})
-	if guaranteed {
-		return corev1.PodQOSGuaranteed
-	}
-	return corev1.PodQOSBurstable
 }

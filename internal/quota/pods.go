@@ -6,13 +6,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/keelson-project/keelson/internal/qos"
+
 	corev1 "k8s.io/api/core/v1"
 	resourcev1 "k8s.io/api/resource/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation"
 	resourcehelper "k8s.io/component-helpers/resource"
-
-	"github.com/keelson-project/keelson/apiserver/kinds/podspec"
 )
 
 const (
@@ -89,7 +89,7 @@ func terminating(pod *corev1.Pod) bool {
 func bestEffort(pod *corev1.Pod) bool {
 	class := pod.Status.QOSClass
 	if class == "" {
-		class = podspec.QOS(&pod.Spec)
+		class = qos.Of(&pod.Spec)
 	}
 	return class == corev1.PodQOSBestEffort
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/keelson-project/keelson/internal/qos"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -148,7 +150,7 @@ func preparePod(ctx context.Context, p *corev1.Pod) {
 		warning.AddWarning(ctx, "", text)
 	}
 	podspec.DefaultPodResources(&p.Spec)
-	p.Status.QOSClass = podspec.QOS(&p.Spec)
+	p.Status.QOSClass = qos.Of(&p.Spec)
 }
 
 // selectOwnLabels adds what matchLabelKeys and mismatchLabelKeys stand for,

@@ -3,6 +3,8 @@ package podspec
 import (
 	"slices"
 
+	"github.com/keelson-project/keelson/internal/qos"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -22,9 +24,9 @@ func ValidateResize(pod, old *corev1.Pod) field.ErrorList {
 	e, p := &check.Errors{List: Validate(pod)}, field.NewPath("spec")
 	before := old.Status.QOSClass
 	if before == "" {
-		before = QOS(&old.Spec)
+		before = qos.Of(&old.Spec)
 	}
-	if before != QOS(&pod.Spec) {
+	if before != qos.Of(&pod.Spec) {
 		e.Invalid(p, pod.Status.QOSClass, "Pod QOS Class may not change as a result of resizing")
 	}
 	if !mayResize(&old.Status) {
