@@ -83,7 +83,7 @@ func (p *paths) serveDiscovery(w http.ResponseWriter, r *http.Request, path stri
 		gv.Group = parts[1]
 		version = len(parts) == 3
 	}
-	if version && r.Method != http.MethodGet && c.Has(gv) {
+	if version && r.Method != http.MethodGet && c.Has(gv) && p.s.endpoint.ServesGroup(gv.Group) {
 		p.s.endpoint.NotAllowed(w, r)
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -14,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
 )
 
 // TestRefusedObjects has an object for every rule.
@@ -307,6 +309,58 @@ func TestVersionsOfObjects(t *testing.T) {
 		expect(t, &list.Items[0], "status.size", "4")
 		if list.GetKind() != "WidgetList" || list.GetAPIVersion() != "example.com/v1" {
 			t.Errorf("a list of %s %s", list.GetAPIVersion(), list.GetKind())
+		}
+	})
+}
+
+// Upstream's handler of custom objects is less strict about methods and paths
+// than that of the other kinds.
+func TestPathsOfObjects(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context, s *server) {
+		s.define(t, ctx, widgets)
+		if _, err := s.client.Resource(v1).Namespace("default").Create(ctx, widget(t, "a", "{size: 3}"), metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		config := s.LoopbackConfig()
+		client, err := rest.HTTPClientFor(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.CloseIdleConnections()
+		const all = "/apis/example.com/v1/namespaces/default/widgets"
+		for _, c := range []struct {
+			method, path, contentType, body string
+			code                            int
+		}{
+			{http.MethodHead, all, "", "", http.StatusOK},
+			{http.MethodHead, all + "/a", "", "", http.StatusOK},
+			{http.MethodHead, all + "/a/scale", "", "", http.StatusOK},
+			{http.MethodHead, all + "/b", "", "", http.StatusNotFound},
+			{http.MethodGet, all + "/a/status/more", "", "", http.StatusOK},
+			{http.MethodPost, all + "/c", "application/json", `{"apiVersion":"example.com/v1","kind":"Widget","metadata":{"name":"c"},"spec":{"size":1}}`, http.StatusCreated},
+			{http.MethodPost, "/apis/example.com/v1/widgets", "application/json", "{}", http.StatusNotFound},
+			{http.MethodPut, all, "application/json", "{}", http.StatusBadRequest},
+			{http.MethodPatch, all + "/a", string(types.StrategicMergePatchType), "{}", http.StatusUnsupportedMediaType},
+			{http.MethodPatch, all + "/a/scale", string(types.StrategicMergePatchType), "{}", http.StatusUnsupportedMediaType},
+			{http.MethodPost, "/apis/example.com/v1", "application/json", "{}", http.StatusOK},
+		} {
+			r, err := http.NewRequestWithContext(ctx, c.method, config.Host+c.path, strings.NewReader(c.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.contentType != "" {
+				r.Header.Set("Content-Type", c.contentType)
+			}
+			answer, err := client.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := answer.Body.Close(); err != nil {
+				t.Error(err)
+			}
+			if answer.StatusCode != c.code {
+				t.Errorf("%s %s answers %d, want %d", c.method, c.path, answer.StatusCode, c.code)
+			}
 		}
 	})
 }

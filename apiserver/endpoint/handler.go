@@ -175,7 +175,7 @@ func (h *Handler) serveResource(w http.ResponseWriter, r *request) {
 		r.namespace = ""
 	}
 	named := len(r.info.Parts) > 1 // metadata.name in a field selector makes info.Name too
-	if len(r.info.Parts) > 3 || (named && r.resource.Namespaced() && r.namespace == "") {
+	if len(r.info.Parts) > 3 && !r.resource.IsUnstructured() || (named && r.resource.Namespaced() && r.namespace == "") {
 		h.notFound(w, r.Request)
 		return
 	}
@@ -274,13 +274,21 @@ func (h *Handler) objectVerb(r *request) verb {
 	return nil
 }
 
-// customVerb says what is wrong with a method that the path of a custom kind
-// does not know: those are less strict about paths.
+// customVerb is the verb of a method that the path of a kind with a Go type
+// would not know: those of custom kinds are less strict about paths.
 func (h *Handler) customVerb(r *request) verb {
 	everywhere := r.resource.Namespaced() && r.namespace == ""
 	switch {
+	case r.Method == http.MethodHead && r.info.Subresource == "scale":
+		return h.getScale
+	case r.Method == http.MethodHead && len(r.info.Parts) > 1:
+		return h.get
+	case r.Method == http.MethodHead:
+		return h.list
 	case everywhere:
 		return func(w http.ResponseWriter, r *request) error { h.notFound(w, r.Request); return nil }
+	case r.Method == http.MethodPost && r.info.Subresource == "":
+		return h.create
 	case r.Method == http.MethodPut || r.Method == http.MethodPatch:
 		return func(http.ResponseWriter, *request) error { return apierrors.NewBadRequest("name must be provided") }
 	}

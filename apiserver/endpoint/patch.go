@@ -41,7 +41,11 @@ type patcher struct {
 }
 
 // newPatcher reads a request's patch.
-func (h *Handler) newPatcher(r *request, allowed []string) (*patcher, error) {
+func (h *Handler) newPatcher(r *request) (*patcher, error) {
+	allowed := patchTypes
+	if r.resource.IsUnstructured() {
+		allowed = slices.DeleteFunc(slices.Clone(patchTypes), func(t string) bool { return t == string(types.StrategicMergePatchType) })
+	}
 	contentType, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
 	if !slices.Contains(allowed, contentType) {
 		return nil, codec.Unsupported(allowed)
@@ -75,11 +79,7 @@ func (h *Handler) newPatcher(r *request, allowed []string) (*patcher, error) {
 func (h *Handler) patch(w http.ResponseWriter, r *request) error {
 	ctx, cancel := context.WithTimeout(r.Context(), writeTimeout)
 	defer cancel()
-	allowed := patchTypes
-	if _, ok := r.resource.New().(*unstructured.Unstructured); ok {
-		allowed = slices.DeleteFunc(slices.Clone(patchTypes), func(t string) bool { return t == string(types.StrategicMergePatchType) })
-	}
-	p, err := h.newPatcher(r, allowed)
+	p, err := h.newPatcher(r)
 	if err != nil {
 		return err
 	}

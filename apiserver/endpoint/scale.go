@@ -76,7 +76,7 @@ func (h *Handler) putScale(w http.ResponseWriter, r *request) error {
 
 func (h *Handler) patchScale(w http.ResponseWriter, r *request) error {
 	return h.scale(w, r, func(ctx context.Context) (*autoscalingv1.Scale, error) {
-		p, err := h.newPatcher(r, patchTypes)
+		p, err := h.newPatcher(r)
 		if err != nil {
 			return nil, err
 		}
