@@ -118,7 +118,7 @@ func (c *Admission) chain(r *registry.Registry, may authorizer.Authorizer) (admi
 		chain = slices.DeleteFunc(chain, func(p admission.Plugin) bool { return p.Name() == noderestriction.Plugin{}.Name() })
 	}
 	own := len(chain)
-	mutating, validating := policies(r, may, clusterWide(namespaces.GetLive))
+	mutating, validating := policies(r, seenBy(r, may, clusterWide(namespaces.GetLive)))
 	// Here stand also MutatingAdmissionWebhook, between the two policies, and
 	// ValidatingAdmissionWebhook.
 	chain = append(chain, mutating, validating, resourceQuota(r))

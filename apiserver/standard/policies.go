@@ -16,6 +16,7 @@ import (
 
 	"github.com/keelson-project/keelson/apiserver/admission/match"
 	"github.com/keelson-project/keelson/apiserver/admission/policy"
+	"github.com/keelson-project/keelson/apiserver/admission/view"
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/admissionregistration"
 	"github.com/keelson-project/keelson/apiserver/registry"
@@ -54,28 +55,33 @@ func policyAccess(r *registry.Registry, may authorizer.UnconditionalAuthorizer) 
 	}
 }
 
-// policies are the steps that ask the cluster's admission policies.
-func policies(r *registry.Registry, may authorizer.UnconditionalAuthorizer, namespace func(ctx context.Context, name string) (*corev1.Namespace, error)) (*policy.Mutating, *policy.Validating) {
-	world := &policy.World{
+// seenBy is how policies and webhooks see what is written.
+func seenBy(r *registry.Registry, may authorizer.UnconditionalAuthorizer, namespace func(ctx context.Context, name string) (*corev1.Namespace, error)) view.World {
+	return view.World{
 		World:      match.World{Namespace: namespace, Equivalent: func(gvr schema.GroupVersionResource, sub string) []match.Version { return equivalent(r, gvr, sub) }},
 		Authorizer: may,
-		Params: func(gvk schema.GroupVersionKind) policy.Params {
-			if res := r.ResourceOf(gvk); res != nil {
-				return res
-			}
-			return nil
-		},
 		Convert: func(obj runtime.Object, from, to match.Version, _ string) (runtime.Object, error) {
 			return convert(r, obj, from, to)
 		},
-	}
-	mutating := &policy.Mutating{World: world, Types: r.TypeConverter(), Default: func(obj runtime.Object, as match.Version) {
-		if res := r.Resource(as.Resource); res != nil && res.GVK == as.Kind {
-			if o, ok := obj.(kinds.Object); ok {
-				res.Default(o)
+		Default: func(obj runtime.Object, as match.Version) {
+			if res := r.Resource(as.Resource); res != nil && res.GVK == as.Kind {
+				if o, ok := obj.(kinds.Object); ok {
+					res.Default(o)
+				}
 			}
+		},
+	}
+}
+
+// policies are the steps that ask the cluster's admission policies.
+func policies(r *registry.Registry, seen view.World) (*policy.Mutating, *policy.Validating) {
+	world := &policy.World{World: seen, Params: func(gvk schema.GroupVersionKind) policy.Params {
+		if res := r.ResourceOf(gvk); res != nil {
+			return res
 		}
+		return nil
 	}}
+	mutating := &policy.Mutating{World: world, Types: r.TypeConverter()}
 	mutating.Source = &policy.Source[*admissionregistrationv1.MutatingAdmissionPolicy, *admissionregistrationv1.MutatingAdmissionPolicyBinding]{
 		Policies: derive(r, "mutatingadmissionpolicies", policy.NewPolicies(policy.MutatingSpec)),
 		Bindings: derive(r, "mutatingadmissionpolicybindings", policy.NewBindings(policy.MutatingBinding)),

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/keelson-project/keelson/apiserver/admission"
 	"github.com/keelson-project/keelson/apiserver/admission/match"
+	"github.com/keelson-project/keelson/apiserver/admission/view"
 	"github.com/keelson-project/keelson/apiserver/kinds"
 )
 
@@ -28,8 +28,6 @@ type Mutating struct {
 	Source *Source[*v1.MutatingAdmissionPolicy, *v1.MutatingAdmissionPolicyBinding]
 	// Types knows the schema of all kinds.
 	Types managedfields.TypeConverter
-	// Default fills in what an object leaves out that is served in a version.
-	Default func(obj runtime.Object, as match.Version)
 }
 
 // Name implements admission.Plugin.
@@ -80,7 +78,7 @@ func (p *Mutating) collect(ctx context.Context, a *admission.Attributes, h *muta
 		r.add(h, "", errors.New("failed to configure policy: policy contained no match constraints, a required field"), "")
 		return due
 	}
-	as, concerns, err := h.about.Match(ctx, a, &p.World.World)
+	as, concerns, err := h.about.Match(ctx, a, &p.World.World.World)
 	var params Params
 	gvk := as.Kind
 	if err == nil && concerns && h.params != nil {
@@ -95,7 +93,7 @@ func (p *Mutating) collect(ctx context.Context, a *admission.Attributes, h *muta
 	}
 	for _, b := range h.bindings {
 		if b.about != nil {
-			_, concerns, err = b.about.Match(ctx, a, &p.World.World)
+			_, concerns, err = b.about.Match(ctx, a, &p.World.World.World)
 		} else {
 			concerns, err = true, nil
 		}
@@ -110,7 +108,7 @@ func (p *Mutating) collect(ctx context.Context, a *admission.Attributes, h *muta
 		for _, obj := range found {
 			i := invocation{hook: h, binding: b.name, as: as, key: invocationKey{policy: h.name, binding: b.name}}
 			if obj != nil {
-				i.param = tagged(obj, gvk)
+				i.param = view.Tagged(obj, gvk)
 				i.key.namespace, i.key.param = obj.GetNamespace(), obj.GetName()
 			}
 			due = append(due, i)
@@ -119,51 +117,24 @@ func (p *Mutating) collect(ctx context.Context, a *admission.Attributes, h *muta
 	return due
 }
 
-// memory is what the step remembers of a write that it is asked about again.
-type memory struct {
-	// asked are the invocations that want to be asked again if a later step
-	// changes the object, again those for which one has.
-	asked, again map[invocationKey]bool
-	// left is the object as the step has left it.
-	left runtime.Object
-}
-
-// changed notes that the object has changed since those asked so far saw it.
-func (m *memory) changed() {
-	for key := range m.asked {
-		m.again[key] = true
-	}
-	clear(m.asked)
-}
-
 func (p *Mutating) invoke(ctx context.Context, a *admission.Attributes, due []invocation, r *refusals) error {
-	request, err := p.World.newRequest(ctx, a)
+	request, err := p.World.NewRequest(ctx, a)
 	if err != nil {
 		return err
 	}
-	m, _ := a.Noted(p.Name()).(*memory)
-	if m == nil {
-		m = &memory{asked: map[invocationKey]bool{}, again: map[invocationKey]bool{}}
-		a.Note(p.Name(), m)
-	}
-	if a.Again && !equality.Semantic.DeepEqual(m.left, a.Object) {
-		m.changed()
-	}
+	m := view.Remember[invocationKey](a, p.Name())
 	for i := range due {
 		if err := p.invokeOne(ctx, request, &due[i], m, r); err != nil {
 			return err
 		}
 	}
-	m.left = nil
-	if a.Object != nil {
-		m.left = a.Object.DeepCopyObject()
-	}
+	m.Leave(a.Object)
 	return nil
 }
 
 // invokeOne asks a policy. An error is one of the server, not of a policy.
-func (p *Mutating) invokeOne(ctx context.Context, request *request, i *invocation, m *memory, r *refusals) error {
-	seen, err := request.as(i.as)
+func (p *Mutating) invokeOne(ctx context.Context, request *view.Request, i *invocation, m *view.Memory[invocationKey], r *refusals) error {
+	seen, err := request.As(i.as)
 	if err != nil {
 		r.add(i.hook, "", fmt.Errorf("failed to configure policy: %w", err), "")
 		return nil
@@ -171,21 +142,21 @@ func (p *Mutating) invokeOne(ctx context.Context, request *request, i *invocatio
 	h := i.hook
 	h.once.Do(func() { h.compiled = compileMutating(h.policy) })
 	compiled := h.compiled.(*mutating)
-	matched, err := compiled.matches(ctx, request.values(seen, i.param))
+	matched, err := compiled.Match(ctx, request.Values(seen, i.param))
 	if err != nil {
 		r.add(h, i.binding, err, metav1.StatusReasonInvalid)
 		return nil
 	}
-	if !matched || request.Again && !m.again[i.key] {
+	if !matched || request.Again && !m.Due(i.key) {
 		return nil
 	}
 	changed := false
 	for n := range compiled.mutations {
-		if seen.object == nil {
+		if seen.Object == nil {
 			continue
 		}
-		values := request.values(seen, i.param)
-		values.Object, values.OldObject = plainValue(seen.object), plainValue(seen.old)
+		values := request.Values(seen, i.param)
+		values.Object, values.OldObject = plainValue(seen.Object), plainValue(seen.Old)
 		run := compiled.compiler.Run(ctx, values, celconfig.RuntimeCELCostBudget)
 		result, err := run.Eval(compiled.mutations[n])
 		var next runtime.Object
@@ -196,45 +167,23 @@ func (p *Mutating) invokeOne(ctx context.Context, request *request, i *invocatio
 			r.add(h, i.binding, err, metav1.StatusReasonInvalid)
 			continue
 		}
-		p.Default(next, seen.Version)
-		next = tagged(next, seen.Kind)
-		if !equality.Semantic.DeepEqual(seen.object, next) {
-			changed = true
+		p.World.Default(next, seen.Version)
+		next = view.Tagged(next, seen.Kind)
+		if equality.Semantic.DeepEqual(seen.Object, next) {
+			continue
 		}
-		seen.object, seen.values = next, nil
-	}
-	if changed {
-		m.changed()
-		request.AskAgain()
-		if err := request.take(seen); err != nil {
+		changed = true
+		if err := request.Take(seen, next); err != nil {
 			return err
 		}
 	}
+	if changed {
+		m.Changed()
+		request.AskAgain()
+	}
 	if h.policy.Spec.ReinvocationPolicy == v1.IfNeededReinvocationPolicy {
-		m.asked[i.key] = true
+		m.Asked(i.key)
 	}
-	return nil
-}
-
-// take makes the object of the write what one of its views has become, and
-// forgets the others.
-func (r *request) take(changed *view) error {
-	obj := changed.object
-	if changed.Resource != r.Resource {
-		var err error
-		if obj, err = r.world.Convert(obj, changed.Version, match.Version{Resource: r.Resource, Kind: r.Kind}, r.Subresource); err != nil {
-			return fmt.Errorf("failed to convert object: %w", err)
-		}
-	}
-	kind := r.Object.GetObjectKind().GroupVersionKind()
-	if u, ok := r.Object.(*unstructured.Unstructured); ok {
-		u.Object = obj.(*unstructured.Unstructured).Object
-	} else {
-		reflect.ValueOf(r.Object).Elem().Set(reflect.ValueOf(obj).Elem())
-		r.Object.GetObjectKind().SetGroupVersionKind(kind)
-	}
-	clear(r.seen)
-	r.seen[changed.Resource] = changed
 	return nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/keelson-project/keelson/apiserver/admission/view"
 	"github.com/keelson-project/keelson/apiserver/kinds"
 )
 
@@ -23,6 +24,14 @@ type Params interface {
 	// shared: nobody changes them.
 	Find(ctx context.Context, namespace, name string) (kinds.Object, error)
 	FindAll(ctx context.Context, namespace string, selector labels.Selector) ([]kinds.Object, error)
+}
+
+// World is what the policies of a server have to be told of it; all fields
+// are required.
+type World struct {
+	view.World
+	// Params returns the objects of a kind; nil if they are not served.
+	Params func(gvk schema.GroupVersionKind) Params
 }
 
 // paramsOf finds the objects of the kind that a policy names.

@@ -22,10 +22,12 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/schema"
 	"sigs.k8s.io/structured-merge-diff/v6/typed"
 	smdvalue "sigs.k8s.io/structured-merge-diff/v6/value"
+
+	"github.com/keelson-project/keelson/apiserver/admission/view"
 )
 
 // mutate returns what a mutation makes of an object, which is kept.
-func (p *Mutating) mutate(seen *view, m *v1.Mutation, result ref.Val) (runtime.Object, error) {
+func (p *Mutating) mutate(seen *view.View, m *v1.Mutation, result ref.Val) (runtime.Object, error) {
 	if m.PatchType == v1.PatchTypeApplyConfiguration {
 		return p.apply(seen, result)
 	}
@@ -33,7 +35,7 @@ func (p *Mutating) mutate(seen *view, m *v1.Mutation, result ref.Val) (runtime.O
 }
 
 // apply merges the fields that an expression gives into an object.
-func (p *Mutating) apply(seen *view, result ref.Val) (runtime.Object, error) {
+func (p *Mutating) apply(seen *view.View, result ref.Val) (runtime.Object, error) {
 	obj, ok := result.(*dynamic.ObjectVal)
 	if !ok {
 		return nil, fmt.Errorf("unsupported return type from ApplyConfiguration expression: %v", result.Type())
@@ -47,7 +49,7 @@ func (p *Mutating) apply(seen *view, result ref.Val) (runtime.Object, error) {
 	}
 	config := &unstructured.Unstructured{Object: content}
 	config.SetGroupVersionKind(seen.Kind)
-	merged, err := p.merge(seen.object, config)
+	merged, err := p.merge(seen.Object, config)
 	if err != nil {
 		return nil, fmt.Errorf("error applying patch: %w", err)
 	}
@@ -117,7 +119,7 @@ func atomics(path fieldpath.Path, s *schema.Schema, ref schema.TypeRef, v smdval
 
 // patch applies the JSON patch that an expression gives. One whose test fails
 // changes nothing.
-func patch(seen *view, result ref.Val) (runtime.Object, error) {
+func patch(seen *view.View, result ref.Val) (runtime.Object, error) {
 	list, ok := result.(traits.Lister)
 	if !ok {
 		return nil, errors.New("type mismatch: JSONPatchType.expression should evaluate to array")
@@ -130,18 +132,18 @@ func patch(seen *view, result ref.Val) (runtime.Object, error) {
 		}
 		ops = append(ops, op)
 	}
-	before, err := json.Marshal(seen.object)
+	before, err := json.Marshal(seen.Object)
 	if err != nil {
 		return nil, fmt.Errorf("failed to create JSON patch: %w", err)
 	}
 	after, err := ops.Apply(before)
 	if errors.Is(err, jsonpatch.ErrTestFailed) {
-		return seen.object, nil
+		return seen.Object, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("JSON Patch: %w", err)
 	}
-	next := empty(seen.object)
+	next := empty(seen.Object)
 	if u, ok := next.(*unstructured.Unstructured); ok {
 		if err := u.UnmarshalJSON(after); err != nil {
 			return nil, fmt.Errorf("JSON Patch: %w", err)

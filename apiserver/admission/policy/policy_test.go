@@ -22,6 +22,7 @@ import (
 	"github.com/keelson-project/keelson/apiserver/admission"
 	"github.com/keelson-project/keelson/apiserver/admission/admissiontest"
 	"github.com/keelson-project/keelson/apiserver/admission/match"
+	"github.com/keelson-project/keelson/apiserver/admission/view"
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/admissionregistration"
 )
@@ -59,7 +60,7 @@ func limit(name string, set map[string]string, most string) *corev1.ConfigMap {
 }
 
 func world() *World {
-	return &World{
+	return &World{World: view.World{
 		World: match.World{
 			Namespace: func(_ context.Context, name string) (*corev1.Namespace, error) {
 				if name == "gone" {
@@ -75,17 +76,21 @@ func world() *World {
 			}
 			return authorizer.DecisionDeny, "", nil
 		}),
-		Params: func(gvk schema.GroupVersionKind) Params {
-			switch gvk.Kind {
-			case "ConfigMap":
-				return limits{limit("three", nil, "3"), limit("a", map[string]string{"limit": "yes"}, "5"), limit("b", map[string]string{"limit": "yes"}, "7")}
-			case "PriorityClass":
-				return classes{}
-			}
-			return nil
-		},
 		Convert: func(obj runtime.Object, _, _ match.Version, _ string) (runtime.Object, error) { return obj, nil },
-	}
+		Default: func(obj runtime.Object, _ match.Version) {
+			if m, ok := obj.(*corev1.ConfigMap); ok && m.Data["defaulted"] == "" && m.Data["default"] != "" {
+				m.Data["defaulted"] = "yes"
+			}
+		},
+	}, Params: func(gvk schema.GroupVersionKind) Params {
+		switch gvk.Kind {
+		case "ConfigMap":
+			return limits{limit("three", nil, "3"), limit("a", map[string]string{"limit": "yes"}, "5"), limit("b", map[string]string{"limit": "yes"}, "7")}
+		case "PriorityClass":
+			return classes{}
+		}
+		return nil
+	}}
 }
 
 // read sorts what is written down as YAML into policies and bindings, which
@@ -133,11 +138,6 @@ func mutatingStep(t *testing.T, texts ...string) *Mutating {
 	policies, bindings := read[*v1.MutatingAdmissionPolicy, *v1.MutatingAdmissionPolicyBinding](t, texts)
 	return &Mutating{
 		World: world(), Types: applyconfigurations.NewTypeConverter(scheme.Scheme),
-		Default: func(obj runtime.Object, _ match.Version) {
-			if m, ok := obj.(*corev1.ConfigMap); ok && m.Data["defaulted"] == "" && m.Data["default"] != "" {
-				m.Data["defaulted"] = "yes"
-			}
-		},
 		Source: &Source[*v1.MutatingAdmissionPolicy, *v1.MutatingAdmissionPolicyBinding]{
 			Policies: constant(NewPolicies(MutatingSpec), policies), Bindings: constant(NewBindings(MutatingBinding), bindings),
 		},

@@ -18,6 +18,7 @@ import (
 	"k8s.io/apiserver/pkg/warning"
 
 	"github.com/keelson-project/keelson/apiserver/admission"
+	"github.com/keelson-project/keelson/apiserver/admission/view"
 )
 
 const (
@@ -68,7 +69,7 @@ func (p *Validating) Validate(ctx context.Context, a *admission.Attributes) erro
 type verdict struct {
 	world      *World
 	attributes *admission.Attributes
-	request    *request // made when a policy is about the write
+	request    *view.Request // made when a policy is about the write
 
 	denied   *apierrors.StatusError // the first
 	failures []failure
@@ -92,7 +93,7 @@ func (v *verdict) ask(ctx context.Context, h *validatingHook) error {
 		v.misconfigured(h, "", errors.New("policy contained no match constraints, a required field"))
 		return nil
 	}
-	as, concerns, err := h.about.Match(ctx, v.attributes, &v.world.World)
+	as, concerns, err := h.about.Match(ctx, v.attributes, &v.world.World.World)
 	if err != nil {
 		v.misconfigured(h, "", err)
 		return nil
@@ -113,7 +114,7 @@ func (v *verdict) ask(ctx context.Context, h *validatingHook) error {
 	notes := notes{}
 	for _, b := range h.bindings {
 		if b.about != nil {
-			if _, concerns, err = b.about.Match(ctx, v.attributes, &v.world.World); err != nil {
+			if _, concerns, err = b.about.Match(ctx, v.attributes, &v.world.World.World); err != nil {
 				v.misconfigured(h, b.name, err)
 				continue
 			} else if !concerns {
@@ -129,11 +130,11 @@ func (v *verdict) ask(ctx context.Context, h *validatingHook) error {
 			continue
 		}
 		if v.request == nil {
-			if v.request, err = v.world.newRequest(ctx, v.attributes); err != nil {
+			if v.request, err = v.world.NewRequest(ctx, v.attributes); err != nil {
 				return err
 			}
 		}
-		seen, err := v.request.as(as)
+		seen, err := v.request.As(as)
 		if err != nil {
 			v.misconfigured(h, b.name, err)
 			continue
@@ -141,9 +142,9 @@ func (v *verdict) ask(ctx context.Context, h *validatingHook) error {
 		for _, obj := range found {
 			param := runtime.Object(nil)
 			if obj != nil {
-				param = tagged(obj, gvk)
+				param = view.Tagged(obj, gvk)
 			}
-			v.conclude(ctx, h.policy, b.binding, compiled.ask(ctx, v.request.values(seen, param), h.fails), notes)
+			v.conclude(ctx, h.policy, b.binding, compiled.ask(ctx, v.request.Values(seen, param), h.fails), notes)
 		}
 	}
 	for key, values := range notes {
@@ -268,7 +269,7 @@ func (p *validating) ask(ctx context.Context, values values, fails v1.FailurePol
 			out.refusals = append(out.refusals, refusal{index: index, message: err.Error()})
 		}
 	}
-	matched, err := p.matches(ctx, values)
+	matched, err := p.Match(ctx, values)
 	if err != nil {
 		refuse(0, err)
 		return out

@@ -1,4 +1,6 @@
-package policy
+// Package view shows a write to those who judge it in the versions they ask for:
+// to admission policies and webhooks.
+package view
 
 import (
 	"context"
@@ -24,39 +26,41 @@ import (
 	"github.com/keelson-project/keelson/apiserver/admission/match"
 )
 
-// World is what the policies of a server have to be told of it; all fields
-// are required.
+// World is what is to be known of the server besides the write; all fields are
+// required.
 type World struct {
 	match.World
 	// Authorizer answers what expressions ask of it.
 	Authorizer authorizer.UnconditionalAuthorizer
-	// Params returns the objects of a kind; nil if they are not served.
-	Params func(gvk schema.GroupVersionKind) Params
+	// Default fills in what an object leaves out that is served in a version.
+	Default func(obj runtime.Object, as match.Version)
 	// Convert returns an object that is served in one version as it is served
 	// in another, for a resource or a subresource.
 	Convert func(obj runtime.Object, from, to match.Version, subresource string) (runtime.Object, error)
 }
 
-// request is a write as the policies see it.
-type request struct {
+// Request is a write as others see it. It belongs to one goroutine.
+type Request struct {
 	*admission.Attributes
 	world     *World
 	namespace *corev1.Namespace // nil outside namespaces
-	// seen are the objects in the versions that policies want.
-	seen map[schema.GroupVersionResource]*view
+	// seen are the objects in the versions that have been asked for.
+	seen map[schema.GroupVersionResource]*View
 }
 
-// view is a write in one version.
-type view struct {
+// View is a write in one version.
+type View struct {
 	match.Version
-	object, old runtime.Object // nil if there is none
+	// Object and Old are the object as it is to be and as it is, nil if there
+	// is none. They say what kind they are and are not to be changed.
+	Object, Old runtime.Object
 
 	values *expression.Values // without parameters; made when first needed
 }
 
-// newRequest looks up the namespace of a write.
-func (w *World) newRequest(ctx context.Context, a *admission.Attributes) (*request, error) {
-	r := &request{Attributes: a, world: w, seen: map[schema.GroupVersionResource]*view{}}
+// NewRequest looks up the namespace of a write.
+func (w *World) NewRequest(ctx context.Context, a *admission.Attributes) (*Request, error) {
+	r := &Request{Attributes: a, world: w, seen: map[schema.GroupVersionResource]*View{}}
 	// A namespace is not in one, though it carries its own name.
 	if a.Namespace == "" || a.Kind == corev1.SchemeGroupVersion.WithKind("Namespace") {
 		return r, nil
@@ -66,17 +70,17 @@ func (w *World) newRequest(ctx context.Context, a *admission.Attributes) (*reque
 	return r, err
 }
 
-// as returns the write in a version.
-func (r *request) as(v match.Version) (*view, error) {
+// As returns the write in a version.
+func (r *Request) As(v match.Version) (*View, error) {
 	if s := r.seen[v.Resource]; s != nil {
 		return s, nil
 	}
-	s := &view{Version: v}
+	s := &View{Version: v}
 	var err error
-	if s.object, err = r.convert(r.Object, v); err != nil {
+	if s.Object, err = r.convert(r.Object, v); err != nil {
 		return nil, err
 	}
-	if s.old, err = r.convert(r.OldObject, v); err != nil {
+	if s.Old, err = r.convert(r.OldObject, v); err != nil {
 		return nil, err
 	}
 	r.seen[v.Resource] = s
@@ -85,7 +89,7 @@ func (r *request) as(v match.Version) (*view, error) {
 
 // convert returns an object in a version, which it says itself; the result
 // shares memory with obj.
-func (r *request) convert(obj runtime.Object, v match.Version) (runtime.Object, error) {
+func (r *Request) convert(obj runtime.Object, v match.Version) (runtime.Object, error) {
 	if obj == nil {
 		return nil, nil
 	}
@@ -95,11 +99,11 @@ func (r *request) convert(obj runtime.Object, v match.Version) (runtime.Object, 
 			return nil, fmt.Errorf("failed to convert object version: %w", err)
 		}
 	}
-	return tagged(obj, v.Kind), nil
+	return Tagged(obj, v.Kind), nil
 }
 
-// tagged returns an object that says what it is, by a shallow copy if need be.
-func tagged(obj runtime.Object, gvk schema.GroupVersionKind) runtime.Object {
+// Tagged returns an object that says what it is, by a shallow copy if need be.
+func Tagged(obj runtime.Object, gvk schema.GroupVersionKind) runtime.Object {
 	if obj == nil || obj.GetObjectKind().GroupVersionKind() == gvk {
 		return obj
 	}
@@ -123,6 +127,30 @@ func shallow(m map[string]any) map[string]any {
 	return out
 }
 
+// Take makes the object of the write what a view of it has become, and forgets
+// the other views.
+func (r *Request) Take(changed *View, next runtime.Object) error {
+	next = Tagged(next, changed.Kind)
+	changed.Object, changed.values = next, nil
+	obj := next
+	if changed.Resource != r.Resource {
+		var err error
+		if obj, err = r.world.Convert(obj, changed.Version, match.Version{Resource: r.Resource, Kind: r.Kind}, r.Subresource); err != nil {
+			return fmt.Errorf("failed to convert object: %w", err)
+		}
+	}
+	kind := r.Object.GetObjectKind().GroupVersionKind()
+	if u, ok := r.Object.(*unstructured.Unstructured); ok {
+		u.Object = obj.(*unstructured.Unstructured).Object
+	} else {
+		reflect.ValueOf(r.Object).Elem().Set(reflect.ValueOf(obj).Elem())
+		r.Object.GetObjectKind().SetGroupVersionKind(kind)
+	}
+	clear(r.seen)
+	r.seen[changed.Resource] = changed
+	return nil
+}
+
 // value is an object as expressions see it.
 func value(obj runtime.Object) ref.Val {
 	switch o := obj.(type) {
@@ -134,16 +162,13 @@ func value(obj runtime.Object) ref.Val {
 	return common.SchemalessTypedToVal(obj)
 }
 
-// values are what expressions see of a write in a version, with parameters.
-func (r *request) values(v *view, params runtime.Object) expression.Values {
+// Values are what expressions see of a write in a version, with parameters.
+func (r *Request) Values(v *View, params runtime.Object) expression.Values {
 	if v.values == nil {
-		who := r.User
-		if who == nil {
-			who = &user.DefaultInfo{}
-		}
+		who := r.who()
 		v.values = &expression.Values{
-			Object: value(v.object), OldObject: value(v.old),
-			Request: common.SchemalessTypedToVal(r.review(v, who)), Namespace: namespaceValue(r.namespace),
+			Object: value(v.Object), OldObject: value(v.Old),
+			Request: common.SchemalessTypedToVal(r.Review(v)), Namespace: namespaceValue(r.namespace),
 			Authorizer:      library.NewAuthorizerVal(who, r.world.Authorizer),
 			RequestResource: library.NewResourceAuthorizerVal(who, r.world.Authorizer, target{r}),
 		}
@@ -153,8 +178,16 @@ func (r *request) values(v *view, params runtime.Object) expression.Values {
 	return vals
 }
 
-// review is what webhooks are sent, without the objects.
-func (r *request) review(v *view, who user.Info) *admissionv1.AdmissionRequest {
+func (r *Request) who() user.Info {
+	if r.User == nil {
+		return &user.DefaultInfo{}
+	}
+	return r.User
+}
+
+// Review is what webhooks are sent, without the objects and a UID.
+func (r *Request) Review(v *View) *admissionv1.AdmissionRequest {
+	who := r.who()
 	info := authenticationv1.UserInfo{Username: who.GetName(), UID: who.GetUID(), Groups: who.GetGroups(), Extra: map[string]authenticationv1.ExtraValue{}}
 	for k, v := range who.GetExtra() {
 		info.Extra[k] = v
@@ -185,7 +218,7 @@ func namespaceValue(n *corev1.Namespace) ref.Val {
 }
 
 // target is what a write is to, for authorizer.requestResource.
-type target struct{ r *request }
+type target struct{ r *Request }
 
 // GetName implements library.Resource.
 func (t target) GetName() string { return t.r.Name }
