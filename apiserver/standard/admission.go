@@ -36,6 +36,7 @@ import (
 	"github.com/keelson-project/keelson/apiserver/admission/volumeresize"
 	"github.com/keelson-project/keelson/apiserver/nodeauthorizer"
 	"github.com/keelson-project/keelson/apiserver/registry"
+	"github.com/keelson-project/keelson/apiserver/webhook"
 )
 
 // defaultAccountWait is how long a pod in a new namespace waits for the
@@ -62,7 +63,7 @@ type Admission struct {
 
 // chain are the steps in kube-apiserver's order: what stands at the end of it
 // wants to see objects as they are going to be.
-func (c *Admission) chain(r *registry.Registry, may authorizer.Authorizer) (admission.Chain, error) {
+func (c *Admission) chain(r *registry.Registry, may authorizer.Authorizer, resolve webhook.Resolver) (admission.Chain, error) {
 	core, scheduling := corev1.SchemeGroupVersion, schedulingv1.SchemeGroupVersion
 	namespaces := registry.ObjectsOf[*corev1.Namespace](r, core.WithResource("namespaces"))
 	ranges := registry.ObjectsOf[*corev1.LimitRange](r, core.WithResource("limitranges"))
@@ -118,10 +119,10 @@ func (c *Admission) chain(r *registry.Registry, may authorizer.Authorizer) (admi
 		chain = slices.DeleteFunc(chain, func(p admission.Plugin) bool { return p.Name() == noderestriction.Plugin{}.Name() })
 	}
 	own := len(chain)
-	mutating, validating := policies(r, seenBy(r, may, clusterWide(namespaces.GetLive)))
-	// Here stand also MutatingAdmissionWebhook, between the two policies, and
-	// ValidatingAdmissionWebhook.
-	chain = append(chain, mutating, validating, resourceQuota(r))
+	seen := seenBy(r, may, clusterWide(namespaces.GetLive))
+	mutating, validating := policies(r, seen)
+	mutatingHooks, validatingHooks := webhookSteps(r, seen, resolve)
+	chain = append(chain, mutating, mutatingHooks, validating, validatingHooks, resourceQuota(r))
 	return c.adjust(chain, own)
 }
 

@@ -17,9 +17,11 @@ import (
 	"github.com/keelson-project/keelson/apiserver/admission/match"
 	"github.com/keelson-project/keelson/apiserver/admission/policy"
 	"github.com/keelson-project/keelson/apiserver/admission/view"
+	"github.com/keelson-project/keelson/apiserver/admission/webhooks"
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/admissionregistration"
 	"github.com/keelson-project/keelson/apiserver/registry"
+	"github.com/keelson-project/keelson/apiserver/webhook"
 )
 
 // policyAccess asks may whether writers of admission policies can read what
@@ -92,6 +94,12 @@ func policies(r *registry.Registry, seen view.World) (*policy.Mutating, *policy.
 		Bindings: derive(r, "validatingadmissionpolicybindings", policy.NewBindings(policy.ValidatingBinding)),
 	}
 	return mutating, validating
+}
+
+// webhookSteps are the steps that ask the cluster's admission webhooks.
+func webhookSteps(r *registry.Registry, seen view.World, resolve webhook.Resolver) (*webhooks.Mutating, *webhooks.Validating) {
+	return &webhooks.Mutating{World: &seen, Hooks: derive(r, "mutatingwebhookconfigurations", webhooks.NewMutating(resolve))},
+		&webhooks.Validating{World: &seen, Hooks: derive(r, "validatingwebhookconfigurations", webhooks.NewValidating(resolve))}
 }
 
 func derive[T kinds.Object, V any](r *registry.Registry, resource string, compute func(all iter.Seq[T]) V) func(context.Context) (V, error) {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/keelson-project/keelson/apiserver/registry"
 	"github.com/keelson-project/keelson/apiserver/webhook"
@@ -17,6 +18,9 @@ func serviceAddress(r *registry.Registry) webhook.Resolver {
 	services := registry.ObjectsOf[*corev1.Service](r, corev1.SchemeGroupVersion.WithResource("services"))
 	return func(ctx context.Context, namespace, name string, port int32) (string, error) {
 		s, err := services.Get(ctx, namespace, name)
+		if apierrors.IsNotFound(err) {
+			return "", fmt.Errorf("service %q not found", name)
+		}
 		if err != nil {
 			return "", err
 		}

@@ -218,7 +218,7 @@ func (c *Config) plug(s *apiserver.Server, all []*kinds.Kind) (apiserver.Plugins
 	if err != nil {
 		return none, err
 	}
-	steps, err := c.Admission.chain(s.Registry(), may)
+	steps, err := c.Admission.chain(s.Registry(), may, resolve)
 	if err != nil {
 		return none, err
 	}
@@ -242,8 +242,9 @@ func (c *Config) plug(s *apiserver.Server, all []*kinds.Kind) (apiserver.Plugins
 			customs.Run,
 			func(ctx context.Context) error {
 				<-ctx.Done()
-				if c, ok := kubelets.(interface{ CloseIdleConnections() }); ok {
-					c.CloseIdleConnections()
+				hangUp(kubelets)
+				for _, step := range steps {
+					hangUp(step)
 				}
 				return nil
 			},
@@ -282,5 +283,12 @@ func closed(c <-chan struct{}, otherwise string) func() error {
 		default:
 			return errors.New(otherwise)
 		}
+	}
+}
+
+// hangUp closes the connections of a part that has any and is not using them.
+func hangUp(part any) {
+	if c, ok := part.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
 	}
 }

@@ -4,6 +4,7 @@ package webhook
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -34,8 +35,8 @@ type Target struct {
 	URL string // empty for a service
 	// Namespace, Name, Port and Path are the service's.
 	Namespace, Name string
-	Port            int32 // default 443
-	Path            string
+	Port            int32  // default 443
+	Path            string // default /
 	// CABundle has the authorities, in PEM, that the server is checked by;
 	// empty for those of this machine.
 	CABundle []byte
@@ -71,6 +72,7 @@ func Open(t Target, resolve Resolver, wait time.Duration) (*Client, error) {
 		if t.Port == 0 {
 			t.Port = 443
 		}
+		t.Path = cmp.Or(t.Path, "/")
 		config.ServerName = t.Name + "." + t.Namespace + ".svc"
 		address = (&url.URL{Scheme: "https", Host: net.JoinHostPort(config.ServerName, strconv.Itoa(int(t.Port))), Path: t.Path}).String()
 		transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {

@@ -58,9 +58,14 @@ type View struct {
 	values *expression.Values // without parameters; made when first needed
 }
 
-// NewRequest looks up the namespace of a write.
+// Of returns a write without its namespace, which expressions see as null.
+func (w *World) Of(a *admission.Attributes) *Request {
+	return &Request{Attributes: a, world: w, seen: map[schema.GroupVersionResource]*View{}}
+}
+
+// NewRequest is Of with the namespace that is written in.
 func (w *World) NewRequest(ctx context.Context, a *admission.Attributes) (*Request, error) {
-	r := &Request{Attributes: a, world: w, seen: map[schema.GroupVersionResource]*View{}}
+	r := w.Of(a)
 	// A namespace is not in one, though it carries its own name.
 	if a.Namespace == "" || a.Kind == corev1.SchemeGroupVersion.WithKind("Namespace") {
 		return r, nil
