@@ -7,12 +7,10 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
-	"sync"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/apimachinery/pkg/util/uuid"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
@@ -239,39 +237,4 @@ func longRunning(r *http.Request, info *genericrequest.RequestInfo) bool {
 		return true
 	}
 	return false
-}
-
-// warnings puts warnings into the headers of an answer.
-type warnings struct {
-	mu     sync.Mutex
-	header http.Header
-	seen   map[string]bool
-	length int
-}
-
-const maxWarnings = 4096
-
-// AddWarning implements warning.Recorder.
-func (w *warnings) AddWarning(agent, text string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if text == "" || w.seen[text] {
-		return
-	}
-	if agent == "" {
-		agent = "-"
-	}
-	if w.seen == nil {
-		w.seen = map[string]bool{}
-	}
-	w.seen[text] = true
-	if w.length+len(text) > maxWarnings {
-		return
-	}
-	h, err := utilnet.NewWarningHeader(299, agent, text)
-	if err != nil {
-		return
-	}
-	w.length += len(h)
-	w.header.Add("Warning", h)
 }

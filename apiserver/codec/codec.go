@@ -51,6 +51,9 @@ func (c *Codec) Decode(data []byte, m Media, s Strictness, defaults schema.Group
 	if u, ok := into.(*unstructured.Unstructured); ok && m == Protobuf {
 		return nil, nil, fmt.Errorf("%s has no protobuf form", u.GetKind())
 	}
+	if err := CheckNesting(data, m); err != nil {
+		return nil, nil, err
+	}
 	return c.decoders[m][s].Decode(data, &defaults, into)
 }
 

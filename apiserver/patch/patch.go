@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
@@ -14,10 +15,16 @@ import (
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	kjson "sigs.k8s.io/json"
+
+	"github.com/keelson-project/keelson/apiserver/codec"
 )
 
-// maxOperations is how many operations a JSON patch may have.
-const maxOperations = 10000
+const (
+	// maxOperations is how many operations a JSON patch may have.
+	maxOperations = 10000
+	// maxCopied is how much its operations may copy, in bytes.
+	maxCopied = 3 << 20
+)
 
 // Strictness says whether repeated and unknown fields of the patch itself are
 // reported.
@@ -58,10 +65,34 @@ func JSON(doc, patch []byte, s Strictness) (out []byte, strict []error, err erro
 	if len(ops) > maxOperations {
 		return nil, nil, apierrors.NewRequestEntityTooLargeError(fmt.Sprintf("The allowed maximum operations in a JSON patch is %d, got %d", maxOperations, len(ops)))
 	}
-	if out, err = ops.Apply(doc); err != nil {
+	if out, err = apply(doc, ops); err != nil {
 		return nil, nil, unprocessable(err)
 	}
 	return out, strict, nil
+}
+
+// apply does the operations. Those that copy are done by themselves, and
+// counted: a few dozen that copy what others have copied would fill any memory.
+func apply(doc []byte, ops jsonpatch.Patch) ([]byte, error) {
+	copied := 0
+	for len(ops) > 0 {
+		n := slices.IndexFunc(ops, func(op jsonpatch.Operation) bool { return op.Kind() == "copy" })
+		if n < 0 {
+			return ops.Apply(doc)
+		}
+		before, err := ops[:n].Apply(doc)
+		if err != nil {
+			return nil, err
+		}
+		if doc, err = ops[n : n+1].Apply(before); err != nil {
+			return nil, err
+		}
+		if copied += max(0, len(doc)-len(before)); copied > maxCopied {
+			return nil, fmt.Errorf("the operations copy %d bytes, more than %d", copied, maxCopied)
+		}
+		ops = ops[n+1:]
+	}
+	return doc, nil
 }
 
 // Merge applies a JSON merge patch (RFC 7386), otherwise as JSON does.
@@ -120,14 +151,20 @@ func Configuration(patch []byte, s Strictness) (content map[string]any, strict, 
 
 // Check refuses a body that cannot be a patch of a kind at all.
 func Check(patch []byte, f Format) error {
-	if f == YAML {
+	if f == YAML && !json.Valid(patch) {
+		if err := codec.CheckNesting(patch, codec.YAML); err != nil {
+			return apierrors.NewBadRequest(fmt.Sprintf("error encoding patch: %v", err))
+		}
 		if _, err := utilyaml.ToJSON(patch); err != nil {
 			return apierrors.NewBadRequest(fmt.Sprintf("error encoding patch: %v", err))
 		}
 		return nil
 	}
-	if !json.Valid(patch) {
+	if f == JSONFormat && !json.Valid(patch) {
 		return apierrors.NewBadRequest("invalid JSON patch")
+	}
+	if err := codec.CheckNesting(patch, codec.JSON); err != nil {
+		return apierrors.NewBadRequest(fmt.Sprintf("error decoding patch: exceeded max depth of %d", codec.MaxNesting))
 	}
 	return nil
 }

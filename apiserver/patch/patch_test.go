@@ -2,6 +2,7 @@ package patch
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -24,6 +25,32 @@ func TestJSON(t *testing.T) {
 	_, strict, err := JSON([]byte(`{"a":1}`), []byte(`[{"op":"replace","path":"/a","value":2,"more":1}]`), Strict)
 	if err != nil || len(strict) != 1 {
 		t.Errorf("unknown field: %v, %v", strict, err)
+	}
+}
+
+// TestJSONCopies checks that what operations copy of one another is bounded.
+func TestJSONCopies(t *testing.T) {
+	doubling := `[{"op":"copy","from":"/a","path":"/b"}` + strings.Repeat(`,{"op":"copy","from":"","path":"/a/x"}`, 40) + "]"
+	_, _, err := JSON([]byte(`{"a":{"b":"`+strings.Repeat("x", 100)+`"}}`), []byte(doubling), Lenient)
+	check(t, "doubling", "", err, "", 422)
+	got, _, err := JSON([]byte(`{"a":1}`), []byte(`[{"op":"add","path":"/b","value":2},{"op":"copy","from":"/b","path":"/c"},{"op":"remove","path":"/a"}]`), Lenient)
+	check(t, "copy amid others", string(got), err, `{"b":2,"c":2}`, 0)
+}
+
+// TestCheck refuses what is no patch at all, or too deep for one.
+func TestCheck(t *testing.T) {
+	deep := strings.Repeat("[", 2000) + strings.Repeat("]", 2000)
+	for _, c := range []struct {
+		patch string
+		f     Format
+		ok    bool
+	}{
+		{"{}", JSONFormat, true}, {"{", JSONFormat, false}, {deep, JSONFormat, false},
+		{"{}", YAML, true}, {"a: [", YAML, false}, {deep, YAML, false}, {"a: " + deep, YAML, false}, {"a: &a [x]\nb: *a", YAML, true},
+	} {
+		if err := Check([]byte(c.patch), c.f); (err == nil) != c.ok {
+			t.Errorf("%.20s: %v", c.patch, err)
+		}
 	}
 }
 

@@ -31,6 +31,9 @@ type Deletion struct {
 // done their part. The options have passed validation; they are not changed.
 func (r *Resource) Delete(ctx context.Context, w Write, options *metav1.DeleteOptions) (*Deletion, error) {
 	r.warnDelete(ctx, options)
+	if err := checkSegment(w.Name); err != nil {
+		return nil, err
+	}
 	var out *Deletion
 	err := r.attempt(ctx, r.key(w.Namespace, w.Name), w.Name, func(it *cache.Item, from origin) (err error) {
 		if it == nil {

@@ -2,11 +2,14 @@ package registry
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -28,6 +31,9 @@ func (r *Resource) Get(ctx context.Context, namespace, name string, opts *metav1
 
 // get returns the stored form.
 func (r *Resource) get(ctx context.Context, namespace, name, resourceVersion string) (*cache.Item, error) {
+	if err := checkSegment(name); err != nil {
+		return nil, err
+	}
 	if err := r.atLeast(ctx, resourceVersion); err != nil {
 		return nil, r.apiError(err, name)
 	}
@@ -37,6 +43,14 @@ func (r *Resource) get(ctx context.Context, namespace, name, resourceVersion str
 		return nil, apierrors.NewNotFound(r.GroupResource(), name)
 	}
 	return it, nil
+}
+
+// checkSegment refuses a name that is no part of a path.
+func checkSegment(name string) error {
+	if wrong := content.IsPathSegmentName(name); len(wrong) > 0 {
+		return apierrors.NewBadRequest(fmt.Sprintf("Name parameter invalid: %q: %s", name, strings.Join(wrong, ";")))
+	}
+	return nil
 }
 
 // key is where an object is kept below the resource.

@@ -16,6 +16,7 @@ import (
 // covered by such a rule, give way to it, and none is said twice. Objects are
 // in their stored form; old is nil on create.
 func (r *Resource) declared(ctx context.Context, what operation.Type, obj, old kinds.Object, subresource string, errs field.ErrorList) field.ErrorList {
+	errs = bounded(errs)
 	if r.IsUnstructured() {
 		return errs
 	}
@@ -27,7 +28,7 @@ func (r *Resource) declared(ctx context.Context, what operation.Type, obj, old k
 	if err != nil {
 		return append(errs, field.InternalError(nil, err))
 	}
-	if len(found) > 0 {
+	if found = bounded(found); len(found) > 0 {
 		found = validate.FilterEnforcedDeclarativeErrors(ctx, found, withBeta)
 	}
 	if len(errs) == 0 {

@@ -64,6 +64,9 @@ func (r *Resource) Amend(ctx context.Context, w Write, f Changer) (*cache.Item, 
 type Creates bool
 
 func (r *Resource) change(ctx context.Context, w Write, uid types.UID, mayCreate bool, f Changer) (out *cache.Item, created Created, err error) {
+	if err := checkSegment(w.Name); err != nil {
+		return nil, false, err
+	}
 	key := r.key(w.Namespace, w.Name)
 	if w.Subresource != "" {
 		mayCreate = false
