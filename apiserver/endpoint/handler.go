@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -48,7 +49,9 @@ type Handler struct {
 	Config
 	virtuals map[virtualKey]*registry.Virtual
 	status   *codec.Type
-	listed   []string // the media types of lists and watches
+	listed   []string  // the media types of lists and watches
+	gzips    sync.Pool // of *gzip.Writer
+	buffers  sync.Pool // of *[]byte, for watches
 }
 
 type virtualKey struct {

@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"errors"
@@ -103,16 +104,7 @@ func (h *Handler) send(w http.ResponseWriter, r *http.Request, code int, content
 		header.Set("Content-Encoding", "gzip")
 		header.Add("Vary", "Accept-Encoding")
 		w.WriteHeader(code)
-		z, err := gzip.NewWriterLevel(w, gzipLevel)
-		if err != nil {
-			return
-		}
-		for _, p := range parts {
-			if _, err := z.Write(p); err != nil {
-				return
-			}
-		}
-		_ = z.Close() // the client is gone if this fails
+		h.compress(w, parts)
 		return
 	}
 	header.Set("Content-Length", strconv.Itoa(n))
@@ -145,6 +137,28 @@ func (h *Handler) send(w http.ResponseWriter, r *http.Request, code int, content
 		buf = append(buf, p...)
 	}
 	_, _ = w.Write(buf)
+}
+
+// compress writes parts by gzip. If it fails the client is gone.
+func (h *Handler) compress(w http.ResponseWriter, parts codec.Parts) {
+	z, ok := h.gzips.Get().(*gzip.Writer)
+	if !ok {
+		var err error
+		if z, err = gzip.NewWriterLevel(w, gzipLevel); err != nil {
+			return
+		}
+	}
+	defer h.gzips.Put(z)
+	b := bufio.NewWriterSize(w, 32<<10)
+	z.Reset(b)
+	for _, p := range parts {
+		if _, err := z.Write(p); err != nil {
+			return
+		}
+	}
+	if z.Close() == nil {
+		_ = b.Flush()
+	}
 }
 
 // vectored is a response that takes parts without copying them together.

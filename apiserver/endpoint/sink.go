@@ -1,9 +1,10 @@
 package endpoint
 
 import (
-	"bufio"
 	"context"
+	"io"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -12,8 +13,10 @@ import (
 )
 
 const (
-	// watchBuffer is how much of a watch is written at a time.
-	watchBuffer = 16 << 10
+	// watchBuffer is how much of a watch is gathered before it is written.
+	watchBuffer = 64 << 10
+	// socketRead is the most that a client may say in a watch by websocket.
+	socketRead = 16 << 10
 	// socketWrite is how long a client may take to take one event.
 	socketWrite = time.Minute
 	// frameHead is how long the length is that comes before an event in
@@ -38,37 +41,76 @@ func streamType(m codec.Media) string {
 	return m.String()
 }
 
-// chunked writes a watch as the body of an answer that does not end.
+// chunked writes a watch as the body of an answer that does not end. It has a
+// buffer only between a write and the next flush, so that a watch at rest needs
+// none.
 type chunked struct {
-	b    *bufio.Writer
-	send func() error
+	w       io.Writer
+	send    func() error
+	buffers *sync.Pool // of *[]byte
+	b       *[]byte
 }
 
-func newChunked(w http.ResponseWriter, m codec.Media) (*chunked, error) {
+func (h *Handler) newChunked(w http.ResponseWriter, m codec.Media) (*chunked, error) {
 	w.Header().Set("Content-Type", streamType(m))
 	w.Header().Set("Transfer-Encoding", "chunked")
 	w.WriteHeader(http.StatusOK)
-	c := &chunked{b: bufio.NewWriterSize(w, watchBuffer), send: http.NewResponseController(w).Flush}
+	c := &chunked{w: w, send: http.NewResponseController(w).Flush, buffers: &h.buffers}
 	return c, c.send()
 }
 
 func (c *chunked) write(event codec.Parts) error {
-	for _, p := range event {
-		if _, err := c.b.Write(p); err != nil {
-			return err
+	if c.b == nil {
+		b, ok := c.buffers.Get().(*[]byte)
+		if !ok {
+			b = new(make([]byte, 0, watchBuffer))
 		}
+		c.b = b
+	}
+	for _, p := range event {
+		if len(*c.b)+len(p) > cap(*c.b) {
+			if err := c.drain(); err != nil {
+				return err
+			}
+			if len(p) >= cap(*c.b) {
+				if _, err := c.w.Write(p); err != nil {
+					return err
+				}
+				continue
+			}
+		}
+		*c.b = append(*c.b, p...)
 	}
 	return nil
 }
 
+// drain writes what is in the buffer.
+func (c *chunked) drain() error {
+	if len(*c.b) == 0 {
+		return nil
+	}
+	_, err := c.w.Write(*c.b)
+	*c.b = (*c.b)[:0]
+	return err
+}
+
 func (c *chunked) flush() error {
-	if err := c.b.Flush(); err != nil {
-		return err
+	if c.b != nil {
+		if err := c.drain(); err != nil {
+			return err
+		}
+		c.close()
 	}
 	return c.send()
 }
 
-func (c *chunked) close() {}
+func (c *chunked) close() {
+	if c.b != nil {
+		*c.b = (*c.b)[:0]
+		c.buffers.Put(c.b)
+		c.b = nil
+	}
+}
 
 // socket writes a watch as messages of a websocket: text for JSON, binary for
 // protobuf.
@@ -94,7 +136,7 @@ func newSocket(w http.ResponseWriter, r *http.Request, m codec.Media, gone conte
 	if m == codec.Protobuf {
 		s.kind, s.skip = websocket.BinaryMessage, frameHead
 	}
-	conn.SetReadLimit(watchBuffer)
+	conn.SetReadLimit(socketRead)
 	go func() { // nothing is expected but the end
 		defer close(s.reading)
 		defer gone()

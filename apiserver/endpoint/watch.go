@@ -71,7 +71,7 @@ func (h *Handler) watchWith(w http.ResponseWriter, r *request, opts *internalver
 	if websocket.IsWebSocketUpgrade(r.Request) {
 		s.to, sinkErr = newSocket(w, r.Request, out.Media, cancel)
 	} else {
-		s.to, sinkErr = newChunked(w, out.Media)
+		s.to, sinkErr = h.newChunked(w, out.Media)
 	}
 	if sinkErr != nil { // the client is gone, or has been told what is wrong
 		return nil
