@@ -211,20 +211,22 @@ func refused(err error, a *admission.Attributes) error {
 }
 
 func (h *Handler) connect(w http.ResponseWriter, r *request, c registry.Connecter, v *registry.Virtual) error {
-	if r.Method != http.MethodGet {
-		if err := h.mutate(r.Context(), r, v, admission.Connect, nil, nil, false); err != nil {
-			return err
-		}
-		if err := h.validate(r.Context(), r, v, admission.Connect, nil, nil, false); err != nil {
-			return err
-		}
-	}
 	path := ""
 	if len(r.info.Parts) > 3 {
 		path = "/" + strings.Join(r.info.Parts[3:], "/")
 	}
 	if strings.HasSuffix(r.URL.Path, "/") {
 		path += "/"
+	}
+	if a, ok := c.(registry.Admitted); ok {
+		options := a.Options(path, r.Request)
+		options.GetObjectKind().SetGroupVersionKind(v.Kind)
+		if err := h.mutate(r.Context(), r, v, admission.Connect, options, nil, false); err != nil {
+			return err
+		}
+		if err := h.validate(r.Context(), r, v, admission.Connect, options, nil, false); err != nil {
+			return err
+		}
 	}
 	handler, err := c.Connect(r.Context(), r.namespace, r.info.Name, path, r.Request)
 	if err != nil {

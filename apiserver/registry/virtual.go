@@ -74,8 +74,8 @@ type Tabler interface {
 	Cells(obj runtime.Object) []any
 }
 
-// Connecter answers with a stream or whatever else it likes, after the
-// request has been authenticated, authorized and, for all but GET, admitted.
+// Connecter answers with a stream or whatever else it likes, after the request
+// has been authenticated and authorized.
 type Connecter interface {
 	// Methods are the HTTP methods served.
 	Methods() []string
@@ -83,4 +83,10 @@ type Connecter interface {
 	// subresource in the URL, with its slash, or empty. An API status error
 	// is answered as such.
 	Connect(ctx context.Context, namespace, name, path string, r *http.Request) (http.Handler, error)
+}
+
+// Admitted is a Connecter that admission is asked about, whatever the method.
+type Admitted interface {
+	// Options are what admission sees of a request, of the Virtual's kind.
+	Options(path string, r *http.Request) runtime.Object
 }

@@ -181,3 +181,31 @@ func TestScalesAreAdmitted(t *testing.T) {
 		t.Error(d.Spec.Replicas, err)
 	}
 }
+
+// TestConnectionsAreAdmitted: whatever the method, and logs are none.
+func TestConnectionsAreAdmitted(t *testing.T) {
+	w := start(t)
+	ctx, c := t.Context(), w.admin.AdmissionregistrationV1()
+	policy := &v1.ValidatingAdmissionPolicy{ObjectMeta: metav1.ObjectMeta{Name: "p"}}
+	policy.Spec.MatchConstraints = about("", "v1", "pods/*")
+	policy.Spec.MatchConstraints.ResourceRules[0].Operations = []v1.OperationType{v1.Connect}
+	policy.Spec.Validations = []v1.Validation{{Expression: "object.command[0] != 'rm'", MessageExpression: "object.kind + ' ' + object.command[1]"}}
+	if _, err := c.ValidatingAdmissionPolicies().Create(ctx, policy, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.ValidatingAdmissionPolicyBindings().Create(ctx, &v1.ValidatingAdmissionPolicyBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "b"}, Spec: v1.ValidatingAdmissionPolicyBindingSpec{PolicyName: "p", ValidationActions: []v1.ValidationAction{v1.Deny}},
+	}, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	pods := w.admin.CoreV1().RESTClient()
+	for _, sub := range []string{"exec", "log"} {
+		err := pods.Get().AbsPath("/api/v1/namespaces/default/pods/none/"+sub).Param("command", "rm").Param("command", "-rf").Do(ctx).Error()
+		if refused := err != nil && strings.Contains(err.Error(), "PodExecOptions -rf"); refused != (sub == "exec") {
+			t.Errorf("%s: %v", sub, err)
+		}
+	}
+	if err := pods.Post().AbsPath("/api/v1/namespaces/default/pods/none/exec").Param("command", "ls").Do(ctx).Error(); !apierrors.IsNotFound(err) {
+		t.Error(err)
+	}
+}
