@@ -5,6 +5,7 @@ import (
 	"github.com/keelson-project/keelson/controller/cronjob"
 	"github.com/keelson-project/keelson/controller/daemonset"
 	"github.com/keelson-project/keelson/controller/deployment"
+	"github.com/keelson-project/keelson/controller/disruption"
 	"github.com/keelson-project/keelson/controller/endpoints"
 	"github.com/keelson-project/keelson/controller/endpointslice"
 	"github.com/keelson-project/keelson/controller/garbage"
@@ -31,6 +32,7 @@ func Default() []Controller {
 		cronjob.Controller{},
 		daemonset.Controller{},
 		deployment.Controller{},
+		disruption.Controller{},
 		endpoints.Controller{},
 		endpointslice.Controller{},
 		garbage.Controller{},
