@@ -3,6 +3,7 @@ package allocator
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -10,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/client-go/kubernetes"
@@ -24,6 +26,8 @@ const defaultServiceCIDR = "kubernetes"
 // name for its own allocator.
 const managedBy = "ipallocator.k8s.io"
 
+var errFull = errors.New("range is full")
+
 // luck is how many addresses are tried at random before looking which are free.
 const luck = 16
 
@@ -34,46 +38,54 @@ type addresses struct {
 }
 
 // takeIPs completes the service's cluster IPs and takes those it did not have.
-func (a *Allocator) takeIPs(ctx context.Context, svc *corev1.Service, had []netip.Addr, dryRun kinds.DryRun) (taken []netip.Addr, errs field.ErrorList) {
-	path := field.NewPath("spec", "clusterIPs")
-	spec := &svc.Spec
-	for i, family := range spec.IPFamilies {
-		if i >= 2 {
-			break // for validation to refuse
-		}
-		if i < len(spec.ClusterIPs) && spec.ClusterIPs[i] != "" {
-			ip, err := netip.ParseAddr(spec.ClusterIPs[i])
+// An update changes them only if the service comes to be one with addresses, or
+// to be one of two families; all other changes are for validation to refuse.
+func (a *Allocator) takeIPs(ctx context.Context, svc, old *corev1.Service, dryRun kinds.DryRun) (taken []netip.Addr, err error) {
+	spec, first := &svc.Spec, 0
+	switch {
+	case settled(svc, old) || !needsIP(svc):
+		return nil, nil
+	case old == nil || old.Spec.Type == corev1.ServiceTypeExternalName:
+	case headless(old) || len(old.Spec.IPFamilies) != 1 || len(spec.IPFamilies) != 2:
+		return nil, nil
+	default:
+		first = 1
+	}
+	for len(spec.ClusterIPs) < len(spec.IPFamilies) {
+		spec.ClusterIPs = append(spec.ClusterIPs, "")
+	}
+	for i := first; i < len(spec.IPFamilies); i++ {
+		var ip netip.Addr
+		if text := spec.ClusterIPs[i]; text != "" {
+			ip, _ = parse(text)
+			err = a.addresses.take(ctx, svc, ip, dryRun)
 			if err != nil {
-				return taken, nil // for validation to refuse
+				err = fmt.Errorf("failed to allocate IP %v: %w", text, err)
 			}
-			if len(without([]netip.Addr{ip}, had)) == 0 {
-				continue
+		} else {
+			ip, err = a.addresses.takeAny(ctx, svc, spec.IPFamilies[i], dryRun)
+			if errors.Is(err, errFull) {
+				return taken, apierrors.NewInternalError(fmt.Errorf("failed to allocate a serviceIP for Service %q: %w", svc.Name, err))
+			} else if err != nil {
+				err = fmt.Errorf("failed to allocate IP: %w", err)
 			}
-			if err := a.addresses.take(ctx, svc, ip, dryRun); err != nil {
-				return taken, field.ErrorList{field.Invalid(path.Index(i), spec.ClusterIPs, fmt.Sprintf("failed to allocate IP %v: %v", ip, err))}
-			}
-			taken = append(taken, ip)
-			continue
 		}
-		ip, err := a.addresses.takeAny(ctx, svc, family, dryRun)
 		if err != nil {
-			return taken, field.ErrorList{field.InternalError(path.Index(i), fmt.Errorf("failed to allocate a serviceIP: %w", err))}
+			return taken, invalid(svc, field.ErrorList{field.Invalid(field.NewPath("spec", "clusterIPs"), spec.ClusterIPs, err.Error())})
 		}
 		taken = append(taken, ip)
-		if i < len(spec.ClusterIPs) {
+		if spec.ClusterIPs[i] == "" {
 			spec.ClusterIPs[i] = ip.String()
-		} else {
-			spec.ClusterIPs = append(spec.ClusterIPs, ip.String())
 		}
-	}
-	if len(spec.ClusterIPs) > 0 {
-		spec.ClusterIP = spec.ClusterIPs[0]
+		if i == 0 {
+			spec.ClusterIP = spec.ClusterIPs[0]
+		}
 	}
 	return taken, nil
 }
 
 // ranges are the prefixes to allocate from: those of all ServiceCIDRs that are
-// not going away.
+// ready and not going away.
 func (a *addresses) ranges(ctx context.Context) ([]netip.Prefix, error) {
 	list, err := a.client.NetworkingV1().ServiceCIDRs().List(ctx, metav1.ListOptions{})
 	if err != nil {
@@ -84,7 +96,8 @@ func (a *addresses) ranges(ctx context.Context) ([]netip.Prefix, error) {
 	}
 	var ranges []netip.Prefix
 	for i := range list.Items {
-		if list.Items[i].DeletionTimestamp != nil {
+		ready := meta.FindStatusCondition(list.Items[i].Status.Conditions, networkingv1.ServiceCIDRConditionReady)
+		if list.Items[i].DeletionTimestamp != nil || ready != nil && ready.Status != metav1.ConditionTrue {
 			continue
 		}
 		for _, text := range list.Items[i].Spec.CIDRs {
@@ -96,28 +109,33 @@ func (a *addresses) ranges(ctx context.Context) ([]netip.Prefix, error) {
 	return ranges, nil
 }
 
+// take takes an address. A dry run only looks whether it is one of a range.
 func (a *addresses) take(ctx context.Context, svc *corev1.Service, ip netip.Addr, dryRun kinds.DryRun) error {
 	ranges, err := a.ranges(ctx)
 	if err != nil {
 		return err
 	}
 	for _, r := range ranges {
-		if r.Contains(ip) {
-			if ip == r.Addr() || ip == broadcast(r) && ip.Is4() {
-				break
-			}
-			err := a.create(ctx, svc, ip, dryRun)
-			if apierrors.IsAlreadyExists(err) {
-				return fmt.Errorf("provided IP is already allocated")
-			}
-			return err
+		if familyOf(r.Addr()) != familyOf(ip) || !r.Contains(ip) && !bool(dryRun) {
+			continue
 		}
+		if !r.Contains(ip) || ip == r.Addr() || ip == broadcast(r) && ip.Is4() {
+			return fmt.Errorf("the provided IP (%v) is not in the valid range. The range of valid IPs is %v", ip, r)
+		}
+		if dryRun {
+			return nil
+		}
+		if err = a.create(ctx, svc, ip, dryRun); apierrors.IsAlreadyExists(err) {
+			return errors.New("provided IP is already allocated")
+		}
+		return err
 	}
-	return fmt.Errorf("the provided network does not match the current range")
+	return errors.New("the provided network does not match the current range")
 }
 
 // takeAny takes a free address of a family, from the upper part of a range
-// first: the lower one is left to those who choose an address themselves.
+// first: the lower one is left to those who choose an address themselves. For
+// a dry run it returns one that no service has, the first of a range.
 func (a *addresses) takeAny(ctx context.Context, svc *corev1.Service, family corev1.IPFamily, dryRun kinds.DryRun) (netip.Addr, error) {
 	ranges, err := a.ranges(ctx)
 	if err != nil {
@@ -126,6 +144,9 @@ func (a *addresses) takeAny(ctx context.Context, svc *corev1.Service, family cor
 	for _, r := range ranges {
 		if familyOf(r.Addr()) != family {
 			continue
+		}
+		if dryRun {
+			return r.Addr(), nil
 		}
 		first, last, middle := span(r)
 		for range luck {
@@ -153,7 +174,7 @@ func (a *addresses) takeAny(ctx context.Context, svc *corev1.Service, family cor
 			}
 		}
 	}
-	return netip.Addr{}, fmt.Errorf("range is full")
+	return netip.Addr{}, errFull
 }
 
 func (a *addresses) create(ctx context.Context, svc *corev1.Service, ip netip.Addr, dryRun kinds.DryRun) error {

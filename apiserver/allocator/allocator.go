@@ -5,14 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/client-go/kubernetes"
+	netutils "k8s.io/utils/net"
 
 	"github.com/keelson-project/keelson/apiserver/kinds"
+	"github.com/keelson-project/keelson/apiserver/kinds/core"
 	"github.com/keelson-project/keelson/store"
 )
 
@@ -89,16 +92,17 @@ func headless(s *corev1.Service) bool {
 
 // needsIP reports whether a service has cluster IPs.
 func needsIP(s *corev1.Service) bool {
-	switch s.Spec.Type {
-	case corev1.ServiceTypeClusterIP, corev1.ServiceTypeNodePort, corev1.ServiceTypeLoadBalancer:
-		return !headless(s)
-	}
-	return false
+	return s.Spec.Type != corev1.ServiceTypeExternalName && !headless(s)
 }
 
-func needsPorts(s *corev1.Service) bool {
-	return s.Spec.Type == corev1.ServiceTypeNodePort ||
-		s.Spec.Type == corev1.ServiceTypeLoadBalancer && (s.Spec.AllocateLoadBalancerNodePorts == nil || *s.Spec.AllocateLoadBalancerNodePorts)
+// hasPorts reports whether a service may have node ports, and givesPorts
+// whether it is given those that it does not name.
+func hasPorts(s *corev1.Service) bool {
+	return s.Spec.Type == corev1.ServiceTypeNodePort || s.Spec.Type == corev1.ServiceTypeLoadBalancer
+}
+
+func givesPorts(s *corev1.Service) bool {
+	return hasPorts(s) && (s.Spec.AllocateLoadBalancerNodePorts == nil || *s.Spec.AllocateLoadBalancerNodePorts || s.Spec.Type == corev1.ServiceTypeNodePort)
 }
 
 func needsHealthPort(s *corev1.Service) bool {
@@ -109,8 +113,9 @@ func needsHealthPort(s *corev1.Service) bool {
 // if the write fails, and what old no longer needs if it succeeds.
 func (a *Allocator) begin(ctx context.Context, svc, old *corev1.Service, dryRun kinds.DryRun) (func(kinds.Stored), error) {
 	if old != nil {
-		keep(svc, old)
+		core.KeepAllocated(svc, old)
 	}
+	core.SyncClusterIPs(svc, old)
 	if errs := a.setFamilies(svc, old); len(errs) > 0 {
 		return nil, invalid(svc, errs)
 	}
@@ -118,7 +123,6 @@ func (a *Allocator) begin(ctx context.Context, svc, old *corev1.Service, dryRun 
 	// back, so that a client that hangs up leaks nothing.
 	background := context.WithoutCancel(ctx)
 
-	hadIPs, hadPorts := addressesOf(old), portsOf(old)
 	var ips []netip.Addr
 	var ports []int32
 	undo := func() {
@@ -127,16 +131,13 @@ func (a *Allocator) begin(ctx context.Context, svc, old *corev1.Service, dryRun 
 			a.ports.release(background, ports)
 		}
 	}
-	var errs field.ErrorList
-	if needsIP(svc) {
-		ips, errs = a.takeIPs(ctx, svc, hadIPs, dryRun)
+	ips, err := a.takeIPs(ctx, svc, old, dryRun)
+	if err == nil {
+		ports, err = a.takePorts(ctx, svc, old, dryRun)
 	}
-	if len(errs) == 0 {
-		ports, errs = a.takePorts(ctx, svc, hadPorts, dryRun)
-	}
-	if len(errs) > 0 {
+	if err != nil {
 		undo()
-		return nil, invalid(svc, errs)
+		return nil, err
 	}
 	return func(stored kinds.Stored) {
 		if !stored {
@@ -144,8 +145,8 @@ func (a *Allocator) begin(ctx context.Context, svc, old *corev1.Service, dryRun 
 			return
 		}
 		if old != nil {
-			a.addresses.release(background, old, without(hadIPs, addressesOf(svc)))
-			a.ports.release(background, withoutPorts(hadPorts, portsOf(svc)))
+			a.addresses.release(background, old, without(addressesOf(old), addressesOf(svc)))
+			a.ports.release(background, withoutPorts(portsOf(old), portsOf(svc)))
 		}
 	}, nil
 }
@@ -167,11 +168,17 @@ func addressesOf(s *corev1.Service) []netip.Addr {
 	}
 	var ips []netip.Addr
 	for _, text := range s.Spec.ClusterIPs {
-		if ip, err := netip.ParseAddr(text); err == nil {
+		if ip, ok := parse(text); ok {
 			ips = append(ips, ip)
 		}
 	}
 	return ips
+}
+
+// parse reads an address as leniently as old services were read.
+func parse(text string) (netip.Addr, bool) {
+	ip, ok := netip.AddrFromSlice(netutils.ParseIPSloppy(text))
+	return ip.Unmap(), ok
 }
 
 // portsOf lists the node ports that a service holds, each once.
@@ -185,7 +192,7 @@ func portsOf(s *corev1.Service) []int32 {
 			ports = append(withoutPorts(ports, []int32{port}), port)
 		}
 	}
-	if s.Spec.Type == corev1.ServiceTypeNodePort || s.Spec.Type == corev1.ServiceTypeLoadBalancer {
+	if hasPorts(s) {
 		for i := range s.Spec.Ports {
 			add(s.Spec.Ports[i].NodePort)
 		}
@@ -194,4 +201,12 @@ func portsOf(s *corev1.Service) []int32 {
 		add(s.Spec.HealthCheckNodePort)
 	}
 	return ports
+}
+
+func without(list, remove []netip.Addr) []netip.Addr {
+	return slices.DeleteFunc(slices.Clone(list), func(ip netip.Addr) bool { return slices.Contains(remove, ip) })
+}
+
+func withoutPorts(list, remove []int32) []int32 {
+	return slices.DeleteFunc(slices.Clone(list), func(p int32) bool { return slices.Contains(remove, p) })
 }

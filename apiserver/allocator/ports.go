@@ -10,6 +10,8 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -34,94 +36,166 @@ type ports struct {
 func newPorts(s store.Store, r PortRange) *ports { return &ports{store: s, r: r} }
 
 // takePorts completes the service's node ports and takes those it did not have.
-func (a *Allocator) takePorts(ctx context.Context, svc *corev1.Service, had []int32, dryRun kinds.DryRun) ([]int32, field.ErrorList) {
-	if !needsPorts(svc) && !needsHealthPort(svc) && len(portsOf(svc)) == 0 {
+func (a *Allocator) takePorts(ctx context.Context, svc, old *corev1.Service, dryRun kinds.DryRun) (taken []int32, err error) {
+	if !hasPorts(svc) {
 		return nil, nil
 	}
-	var taken []int32
-	var errs field.ErrorList
 	// What update changes in the service is made anew in each try.
 	before := svc.Spec.DeepCopy()
-	err := a.ports.update(ctx, dryRun, func(used *big.Int) error {
+	err = a.ports.update(ctx, dryRun, func(used *big.Int) error {
 		before.DeepCopyInto(&svc.Spec)
-		taken, errs = nil, nil
-		take := func(port int32) error {
-			if slices.Contains(had, port) || slices.Contains(taken, port) {
-				return nil // two protocols of a service may share a port
-			}
-			if !a.ports.r.contains(port) {
-				return fmt.Errorf("provided port is not in the valid range. The range of valid ports is %s", a.ports.r)
-			}
-			if used.Bit(int(port-int32(a.ports.r.First))) == 1 {
-				return errTaken
-			}
-			a.ports.set(used, port, 1)
-			taken = append(taken, port)
-			return nil
+		taking := &taking{ports: a.ports, used: used, dryRun: dryRun}
+		fill := taking.fillNew
+		if old != nil {
+			fill = func(svc *corev1.Service) error { return taking.fillChanged(svc, old) }
 		}
-		path := field.NewPath("spec", "ports")
-		given := map[int32]int32{} // service port to node port, shared by protocols
-		for i := range svc.Spec.Ports {
-			p := &svc.Spec.Ports[i]
-			if p.NodePort == 0 || svc.Spec.Type == corev1.ServiceTypeClusterIP {
-				continue
-			}
-			given[p.Port] = p.NodePort
-			if err := take(p.NodePort); err != nil {
-				errs = append(errs, field.Invalid(path.Index(i).Child("nodePort"), p.NodePort, err.Error()))
+		if err := fill(svc); err != nil {
+			return err
+		}
+		if needsHealthPort(svc) && (old == nil || !needsHealthPort(old)) {
+			if err := taking.health(svc); err != nil {
+				return err
 			}
 		}
-		if len(errs) == 0 && needsPorts(svc) {
-			for i := range svc.Spec.Ports {
-				p := &svc.Spec.Ports[i]
-				if p.NodePort != 0 {
-					continue
-				}
-				if port, ok := given[p.Port]; ok && !hasPort(svc, port, p.Protocol) {
-					p.NodePort = port
-					continue
-				}
-				port, err := a.ports.any(used)
-				if err != nil {
-					errs = append(errs, field.InternalError(path.Index(i).Child("nodePort"), fmt.Errorf("failed to allocate a nodePort: %w", err)))
-					break
-				}
-				p.NodePort, given[p.Port] = port, port
-				taken = append(taken, port)
-			}
-		}
-		if len(errs) == 0 && needsHealthPort(svc) {
-			path := field.NewPath("spec", "healthCheckNodePort")
-			if svc.Spec.HealthCheckNodePort != 0 {
-				if err := take(svc.Spec.HealthCheckNodePort); err != nil {
-					errs = append(errs, field.Invalid(path, svc.Spec.HealthCheckNodePort, fmt.Sprintf("failed to allocate requested HealthCheck NodePort %d: %v", svc.Spec.HealthCheckNodePort, err)))
-				}
-			} else if port, err := a.ports.any(used); err != nil {
-				errs = append(errs, field.InternalError(path, fmt.Errorf("failed to allocate a HealthCheck NodePort: %w", err)))
-			} else {
-				svc.Spec.HealthCheckNodePort = port
-				taken = append(taken, port)
-			}
-		}
-		return errs.ToAggregate()
+		taken = taking.taken
+		return nil
 	})
-	if len(errs) > 0 {
-		return nil, errs // nothing was written
+	if err == nil || apierrors.ReasonForError(err) != metav1.StatusReasonUnknown {
+		return taken, err
 	}
-	if err != nil {
-		return nil, field.ErrorList{field.InternalError(field.NewPath("spec", "ports"), err)}
-	}
-	return taken, nil
+	return nil, apierrors.NewInternalError(err)
 }
 
-// hasPort reports whether a service has the node port for the protocol already.
-func hasPort(svc *corev1.Service, port int32, protocol corev1.Protocol) bool {
+// taking is what one service takes of the node ports.
+type taking struct {
+	ports  *ports
+	used   *big.Int
+	dryRun kinds.DryRun
+	taken  []int32
+}
+
+// fillNew gives node ports to a new service. Entries of one port, for several
+// protocols, share a node port.
+func (t *taking) fillNew(svc *corev1.Service) error {
+	shared := map[int32]int32{}
 	for i := range svc.Spec.Ports {
-		if p := &svc.Spec.Ports[i]; p.NodePort == port && p.Protocol == protocol {
-			return true
+		p := &svc.Spec.Ports[i]
+		if p.NodePort == 0 && !givesPorts(svc) {
+			continue
+		}
+		had := shared[p.Port]
+		switch named := nodePortOf(svc.Spec.Ports[i:], p.Port); {
+		case had != 0 && (p.NodePort == 0 || p.NodePort == had):
+			p.NodePort = had
+		case had != 0:
+			if err := t.take(svc, i, p.NodePort); err != nil {
+				return err
+			}
+		case named != 0:
+			if err := t.take(svc, i, named); err != nil {
+				return err
+			}
+			p.NodePort, shared[p.Port] = named, named
+		default:
+			if err := t.takeAny(p); err != nil {
+				return err
+			}
+			shared[p.Port] = p.NodePort
 		}
 	}
-	return false
+	return nil
+}
+
+// nodePortOf is the node port that one of the entries of a port names.
+func nodePortOf(list []corev1.ServicePort, port int32) int32 {
+	for i := range list {
+		if list[i].Port == port && list[i].NodePort != 0 {
+			return list[i].NodePort
+		}
+	}
+	return 0
+}
+
+// fillChanged gives node ports to a service that has some.
+func (t *taking) fillChanged(svc, old *corev1.Service) error {
+	var had []int32
+	for i := range old.Spec.Ports {
+		had = append(had, old.Spec.Ports[i].NodePort)
+	}
+	for i := range svc.Spec.Ports {
+		p := &svc.Spec.Ports[i]
+		if p.NodePort == 0 && givesPorts(svc) {
+			if err := t.takeAny(p); err != nil {
+				return err
+			}
+		} else if p.NodePort != 0 && !slices.Contains(had, p.NodePort) && !slices.Contains(t.taken, p.NodePort) {
+			if err := t.take(svc, i, p.NodePort); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// health gives a service the port that tells whether a node has endpoints.
+func (t *taking) health(svc *corev1.Service) error {
+	port := svc.Spec.HealthCheckNodePort
+	if port == 0 {
+		var err error
+		if svc.Spec.HealthCheckNodePort, err = t.any(); err != nil {
+			return fmt.Errorf("failed to allocate a HealthCheck NodePort: %w", err)
+		}
+		return nil
+	}
+	if err := t.one(port); err != nil {
+		return invalid(svc, field.ErrorList{field.Invalid(field.NewPath("spec", "healthCheckNodePort"), port, fmt.Sprintf("failed to allocate requested HealthCheck NodePort %d: %v", port, err))})
+	}
+	return nil
+}
+
+// take takes the node port of an entry.
+func (t *taking) take(svc *corev1.Service, entry int, port int32) error {
+	if err := t.one(port); err != nil {
+		return invalid(svc, field.ErrorList{field.Invalid(field.NewPath("spec", "ports").Index(entry).Child("nodePort"), port, err.Error())})
+	}
+	return nil
+}
+
+func (t *taking) takeAny(p *corev1.ServicePort) (err error) {
+	if p.NodePort, err = t.any(); err != nil {
+		return fmt.Errorf("failed to allocate a nodePort: %w", err)
+	}
+	return nil
+}
+
+// one takes a port. A dry run takes any that is not used, in the range or not.
+func (t *taking) one(port int32) error {
+	in := t.ports.r.contains(port)
+	switch {
+	case !in && !bool(t.dryRun):
+		return fmt.Errorf("provided port is not in the valid range. The range of valid ports is %s", t.ports.r)
+	case in && t.used.Bit(int(port-int32(t.ports.r.First))) == 1 || slices.Contains(t.taken, port):
+		return errTaken
+	case in:
+		t.ports.set(t.used, port, 1)
+	}
+	t.taken = append(t.taken, port)
+	return nil
+}
+
+// any takes a free port; for a dry run one that is not for nodes.
+func (t *taking) any() (port int32, err error) {
+	if t.dryRun {
+		const outside = 32768
+		port = outside + 1
+		if len(t.taken) > 0 {
+			port = max(0, slices.Max(t.taken)) + 1
+		}
+	} else if port, err = t.ports.any(t.used); err != nil {
+		return 0, err
+	}
+	t.taken = append(t.taken, port)
+	return port, nil
 }
 
 // release gives ports back. Failing that, the next Repair does.
@@ -154,7 +228,7 @@ func (p *ports) any(used *big.Int) (int32, error) {
 			return int32(p.r.First) + n, nil
 		}
 	}
-	return 0, errors.New("range is full")
+	return 0, errFull
 }
 
 // update changes the record, again if another server was faster. Nothing is

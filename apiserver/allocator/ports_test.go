@@ -25,9 +25,9 @@ func TestPorts(t *testing.T) {
 	a := &Allocator{ports: newPorts(s, PortRange{First: 30000, Last: 30003})}
 	take := func(svc *corev1.Service, dryRun kinds.DryRun) ([]int32, string) {
 		t.Helper()
-		taken, errs := a.takePorts(t.Context(), svc, nil, dryRun)
-		if len(errs) > 0 {
-			return nil, errs.ToAggregate().Error()
+		taken, err := a.takePorts(t.Context(), svc, nil, dryRun)
+		if err != nil {
+			return nil, err.Error()
 		}
 		return taken, ""
 	}

@@ -32,12 +32,13 @@ type Definition[T Object] struct {
 	StoredAs      schema.GroupVersionKind
 	TypeConverter managedfields.TypeConverter
 
-	ValidName    func(name string, prefix bool) []string // default: a DNS subdomain
-	RecheckName  bool
-	AnyFinalizer bool
-	Default      func(obj T)
-	Convert      func(obj T) error
-	Carriers     []string
+	ValidName          func(name string, prefix bool) []string // default: a DNS subdomain
+	RecheckName        bool
+	AnyFinalizer       bool
+	AnyStatusFinalizer bool
+	Default            func(obj T)
+	Convert            func(obj T) error
+	Carriers           []string
 
 	PrepareCreate  func(ctx context.Context, obj T)
 	Validate       func(ctx context.Context, obj T) field.ErrorList
@@ -101,19 +102,20 @@ func (d Definition[T]) Kind() *Kind {
 		GroupVersionKind: d.GVK, Names: d.Names, Namespaced: d.Namespaced, StorageKey: d.StorageKey,
 		New: func() Object { return d.New() }, NewList: d.NewList, Views: d.Views, StoredOnly: d.StoredOnly,
 		StoredAs: d.StoredAs, TypeConverter: d.TypeConverter,
-		ValidName:      d.ValidName,
-		RecheckName:    d.RecheckName,
-		AnyFinalizer:   d.AnyFinalizer,
-		Default:        one(d.Default),
-		Convert:        get(d.Convert),
-		Carriers:       d.Carriers,
-		PrepareCreate:  inContext(d.PrepareCreate),
-		Validate:       validation1(d.Validate),
-		PrepareUpdate:  two(d.PrepareUpdate),
-		ValidateUpdate: validation2(d.ValidateUpdate),
-		Rules:          RulesOf(d.Rules),
-		Canonicalize:   one(d.Canonicalize),
-		CreateOnUpdate: d.CreateOnUpdate, UnconditionalUpdate: d.UnconditionalUpdate, Deprecated: d.Deprecated,
+		ValidName:          d.ValidName,
+		RecheckName:        d.RecheckName,
+		AnyFinalizer:       d.AnyFinalizer,
+		AnyStatusFinalizer: d.AnyStatusFinalizer,
+		Default:            one(d.Default),
+		Convert:            get(d.Convert),
+		Carriers:           d.Carriers,
+		PrepareCreate:      inContext(d.PrepareCreate),
+		Validate:           validation1(d.Validate),
+		PrepareUpdate:      two(d.PrepareUpdate),
+		ValidateUpdate:     validation2(d.ValidateUpdate),
+		Rules:              RulesOf(d.Rules),
+		Canonicalize:       one(d.Canonicalize),
+		CreateOnUpdate:     d.CreateOnUpdate, UnconditionalUpdate: d.UnconditionalUpdate, Deprecated: d.Deprecated,
 		Resets: d.Resets,
 		TTL:    get(d.TTL), MarkDeleted: one(d.MarkDeleted), ReturnDeleted: d.ReturnDeleted, NoDependents: d.NoDependents, DefaultPropagation: d.DefaultPropagation,
 		DeleteWarnings: d.DeleteWarnings, Terms: get(d.Terms),

@@ -70,6 +70,8 @@ type Kind struct {
 	RecheckName bool
 	// AnyFinalizer allows finalizers that do not say whose they are.
 	AnyFinalizer bool
+	// AnyStatusFinalizer does so where only the status is written.
+	AnyStatusFinalizer bool
 	// Default fills in fields left out. It runs on what a client sends and on
 	// what is read from the store.
 	Default func(obj Object)
@@ -146,9 +148,10 @@ type Kind struct {
 	Unfinished func(obj Object) bool
 
 	// Begin, if set, takes outside resources for a write, such as service
-	// addresses, and may complete obj. It runs last before the store, for
-	// create (old nil) and update; done is called with the outcome and gives
-	// back what a failed or dry-run write took.
+	// addresses, and may complete obj. It runs before the object is prepared
+	// and judged, for create (old nil) and update, but not for subresources;
+	// done is called with the outcome and gives back what a failed or dry-run
+	// write took.
 	Begin func(ctx context.Context, obj, old Object, dryRun DryRun) (done func(stored Stored), err error)
 	// AfterDelete gives back what Begin took, once the object is gone.
 	AfterDelete func(obj Object)

@@ -97,6 +97,12 @@ func (r *Resource) insert(ctx context.Context, shown kinds.Object, w *Write) (*c
 			return nil, err
 		}
 	}
+	done, err := r.begin(ctx, obj, nil, w)
+	if err != nil {
+		return nil, err
+	}
+	var stored kinds.Stored
+	defer func() { done(stored) }()
 	if err := r.prepareCreate(ctx, obj); err != nil {
 		return nil, err
 	}
@@ -106,24 +112,27 @@ func (r *Resource) insert(ctx context.Context, shown kinds.Object, w *Write) (*c
 	obj.SetResourceVersion("")
 	obj.SetSelfLink("")
 	key := r.key(obj.GetNamespace(), obj.GetName())
-	done := func(kinds.Stored) {}
-	if k.Begin != nil {
-		if done, err = k.Begin(ctx, obj, nil, w.DryRun); err != nil {
+	if r.own() {
+		if obj, err = r.toStored(obj); err != nil {
+			return nil, err
+		}
+	}
+	it, err := r.storeNew(ctx, key, obj, w.DryRun)
+	stored = kinds.Stored(err == nil && !bool(w.DryRun))
+	return it, err
+}
+
+// begin lets the kind take what a write needs; done is to be told how it ended.
+func (r *Resource) begin(ctx context.Context, obj, old kinds.Object, w *Write) (done func(kinds.Stored), err error) {
+	if begin := r.Kind.Begin; begin != nil && w.Subresource == "" {
+		if done, err = begin(ctx, obj, old, w.DryRun); err != nil {
 			return nil, r.apiError(err, obj.GetName())
 		}
-		if done == nil {
-			done = func(kinds.Stored) {}
-		}
 	}
-	var it *cache.Item
-	if r.own() {
-		obj, err = r.toStored(obj)
+	if done == nil {
+		done = func(kinds.Stored) {}
 	}
-	if err == nil {
-		it, err = r.storeNew(ctx, key, obj, w.DryRun)
-	}
-	done(kinds.Stored(err == nil && !bool(w.DryRun)))
-	return it, err
+	return done, nil
 }
 
 // prepareCreate lets the kind complete a new object and checks it.

@@ -191,6 +191,12 @@ func (r *Resource) replace(ctx context.Context, it *cache.Item, from origin, w *
 			return nil, err
 		}
 	}
+	done, err := r.begin(ctx, obj, judged, w)
+	if err != nil {
+		return nil, err
+	}
+	var stored kinds.Stored
+	defer func() { done(stored) }()
 	if err := r.prepareUpdate(ctx, obj, judged, w); err != nil {
 		return nil, err
 	}
@@ -208,7 +214,9 @@ func (r *Resource) replace(ctx context.Context, it *cache.Item, from origin, w *
 			return nil, err
 		}
 	}
-	return r.storeChanged(ctx, it, from, obj, w)
+	out, err := r.swap(ctx, it, from, obj, w.DryRun)
+	stored = kinds.Stored(err == nil && !bool(w.DryRun))
+	return out, err
 }
 
 // checkVersion compares the resourceVersion a writer names with the present
@@ -266,7 +274,9 @@ func (r *Resource) prepareUpdate(ctx context.Context, obj, old kinds.Object, w *
 	meta := field.NewPath("metadata")
 	errs := validation.ValidateObjectMetaAccessor(obj, k.Namespaced, validSegment, meta)
 	errs = append(errs, validation.ValidateObjectMetaAccessorUpdate(obj, old, meta)...)
-	errs = append(errs, r.validateFinalizers(obj)...)
+	if !k.AnyStatusFinalizer || w.Subresource != "status" {
+		errs = append(errs, r.validateFinalizers(obj)...)
+	}
 	if name := obj.GetGenerateName(); k.RecheckName && name != "" && w.Subresource != "status" {
 		for _, text := range k.ValidName(name, true) {
 			errs = append(errs, field.Invalid(meta.Child("generateName"), name, text))
@@ -290,23 +300,6 @@ func (r *Resource) prepareUpdate(ctx context.Context, obj, old kinds.Object, w *
 		k.Canonicalize(obj)
 	}
 	return nil
-}
-
-// storeChanged writes a changed object.
-func (r *Resource) storeChanged(ctx context.Context, it *cache.Item, from origin, obj kinds.Object, w *Write) (*cache.Item, error) {
-	var err error
-	done := func(kinds.Stored) {}
-	if r.Kind.Begin != nil && w.Subresource == "" {
-		if done, err = r.Kind.Begin(ctx, obj, it.Object, w.DryRun); err != nil {
-			return nil, err
-		}
-		if done == nil {
-			done = func(kinds.Stored) {}
-		}
-	}
-	out, err := r.swap(ctx, it, from, obj, w.DryRun)
-	done(kinds.Stored(err == nil && !bool(w.DryRun)))
-	return out, err
 }
 
 // swap writes an object in the place of another state of it.

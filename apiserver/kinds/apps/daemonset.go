@@ -85,10 +85,10 @@ func daemonSet() *kinds.Kind {
 			return validateDaemonSetStatus(o, old)
 		},
 		Warnings: func(_ context.Context, o, old *appsv1.DaemonSet) []string {
-			if old == nil {
-				return podspec.TemplateWarnings(below("template"), "", &o.Spec.Template, nil)
+			if old != nil && o.Generation == old.Generation {
+				return nil
 			}
-			return podspec.TemplateWarnings(below("template"), "", &o.Spec.Template, &old.Spec.Template)
+			return podspec.TemplateWarnings(below("template"), &o.Spec.Template)
 		},
 
 		Columns: columns(spec["selector"],

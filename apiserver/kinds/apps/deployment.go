@@ -69,9 +69,12 @@ func deployment() *kinds.Kind {
 		},
 		Warnings: func(_ context.Context, o, old *appsv1.Deployment) []string {
 			if old == nil {
-				return podspec.TemplateWarnings(below("template"), o.Name, &o.Spec.Template, nil)
+				return podspec.NewTemplateWarnings(below("template"), o.Name, &o.Spec.Template)
 			}
-			return podspec.TemplateWarnings(below("template"), o.Name, &o.Spec.Template, &old.Spec.Template)
+			if o.Generation == old.Generation {
+				return nil
+			}
+			return podspec.TemplateWarnings(below("template"), &o.Spec.Template)
 		},
 
 		Columns: columns(spec["selector"],

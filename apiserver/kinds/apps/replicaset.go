@@ -60,9 +60,12 @@ func replicaSet() *kinds.Kind {
 		ValidateStatusUpdate: func(_ context.Context, o, _ *appsv1.ReplicaSet) field.ErrorList { return validateReplicaSetStatus(o) },
 		Warnings: func(_ context.Context, o, old *appsv1.ReplicaSet) []string {
 			if old == nil {
-				return podspec.TemplateWarnings(below("template"), o.Name, &o.Spec.Template, nil)
+				return podspec.NewTemplateWarnings(below("template"), o.Name, &o.Spec.Template)
 			}
-			return podspec.TemplateWarnings(below("template"), o.Name, &o.Spec.Template, &old.Spec.Template)
+			if o.Generation == old.Generation {
+				return nil
+			}
+			return podspec.TemplateWarnings(below("template"), &o.Spec.Template)
 		},
 
 		Columns: columns(spec["selector"],

@@ -47,11 +47,17 @@ func statefulSet() *kinds.Kind {
 		},
 		UnconditionalUpdate: true,
 		Warnings: func(_ context.Context, s, old *appsv1.StatefulSet) []string {
-			var was *corev1.PodTemplateSpec
-			if old != nil {
-				was = &old.Spec.Template
+			var out []string
+			if old == nil || s.Generation != old.Generation {
+				out = podspec.TemplateWarnings(below("template"), &s.Spec.Template)
 			}
-			out := podspec.TemplateWarnings(below("template"), "", &s.Spec.Template, was)
+			for i := range s.Spec.VolumeClaimTemplates {
+				p := below("volumeClaimTemplates").Index(i)
+				if old != nil {
+					p = p.Child("Spec") // so says kube-apiserver
+				}
+				out = append(out, podspec.ClaimWarnings(p, &s.Spec.VolumeClaimTemplates[i].Spec)...)
+			}
 			if l := s.Spec.RevisionHistoryLimit; l != nil && *l < 0 {
 				out = append(out, "spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended")
 			}

@@ -19,7 +19,7 @@ func validateStatefulSet(s *appsv1.StatefulSet) field.ErrorList {
 	e := &check.Errors{}
 	statefulSetSpec(e, s)
 	for i := range s.Spec.VolumeClaimTemplates {
-		podspec.ValidateClaim(e, below("volumeClaimTemplates").Index(i).Child("spec"), &s.Spec.VolumeClaimTemplates[i].Spec)
+		podspec.ValidateClaim(e, below("volumeClaimTemplates").Index(i).Child("spec"), &s.Spec.VolumeClaimTemplates[i].Spec, nil)
 	}
 	if name := s.Spec.ServiceName; name != "" {
 		e.DNSLabel(below("serviceName"), name)

@@ -98,6 +98,8 @@ func metric(e *check.Errors, p *field.Path, m *autoscalingv2.MetricSpec) {
 	if m.Type == "" {
 		e.Required(p.Child("type"), "must specify a metric source type")
 	}
+	check.OneOf(e, p.Child("type"), m.Type, autoscalingv2.ContainerResourceMetricSourceType, autoscalingv2.ExternalMetricSourceType,
+		autoscalingv2.ObjectMetricSourceType, autoscalingv2.PodsMetricSourceType, autoscalingv2.ResourceMetricSourceType)
 	sources := []struct {
 		name  string
 		t     autoscalingv2.MetricSourceType
@@ -115,23 +117,16 @@ func metric(e *check.Errors, p *field.Path, m *autoscalingv2.MetricSpec) {
 			containerResource(e, p, m.ContainerResource)
 		}},
 	}
-	set, known := 0, false
+	set := 0
 	for _, s := range sources {
 		if s.set {
 			if set++; set == 1 {
 				s.check(p.Child(s.name))
 			}
 		}
-		if s.t == m.Type {
-			known = true
-			if !s.set {
-				e.Required(p.Child(s.name), "must populate information for the given metric source")
-			}
+		if s.t == m.Type && !s.set {
+			e.Required(p.Child(s.name), "must populate information for the given metric source")
 		}
-	}
-	if !known {
-		check.OneOf(e, p.Child("type"), m.Type, autoscalingv2.ContainerResourceMetricSourceType, autoscalingv2.ExternalMetricSourceType,
-			autoscalingv2.ObjectMetricSourceType, autoscalingv2.PodsMetricSourceType, autoscalingv2.ResourceMetricSourceType)
 	}
 	for _, s := range sources {
 		if set > 1 && s.set && s.t != m.Type {
@@ -228,6 +223,11 @@ func target(e *check.Errors, p *field.Path, t *autoscalingv2.MetricTarget) {
 
 func validateStatus(h *autoscalingv2.HorizontalPodAutoscaler) field.ErrorList {
 	e, p := &check.Errors{}, field.NewPath("status")
+	for i, c := range h.Status.Conditions {
+		if n := c.ObservedGeneration; n != nil {
+			e.Nonnegative(p.Child("conditions").Index(i).Child("observedGeneration"), *n)
+		}
+	}
 	e.Nonnegative(p.Child("currentReplicas"), int64(h.Status.CurrentReplicas))
 	e.Nonnegative(p.Child("desiredReplicas"), int64(h.Status.DesiredReplicas))
 	return e.List

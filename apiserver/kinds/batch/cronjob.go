@@ -49,6 +49,7 @@ func cronJob() *kinds.Kind {
 			}
 		},
 		UnconditionalUpdate: true,
+		AnyStatusFinalizer:  true,
 
 		HasStatus:           true,
 		PrepareStatusUpdate: func(_ context.Context, c, old *batchv1.CronJob) { c.Spec = old.Spec },
@@ -57,12 +58,7 @@ func cronJob() *kinds.Kind {
 		RuleOptions:    func(_, _ *batchv1.CronJob) map[string]bool { return withoutWorkloads() },
 		Validate:       func(_ context.Context, o *batchv1.CronJob) field.ErrorList { return validateCronJob(o) },
 		ValidateUpdate: func(_ context.Context, o, old *batchv1.CronJob) field.ErrorList { return validateCronJobUpdate(o, old) },
-		Warnings: func(_ context.Context, o, old *batchv1.CronJob) []string {
-			if old == nil {
-				return podspec.TemplateWarnings(field.NewPath("spec", "jobTemplate", "spec", "template"), o.Name, &o.Spec.JobTemplate.Spec.Template, nil)
-			}
-			return podspec.TemplateWarnings(field.NewPath("spec", "jobTemplate", "spec", "template"), o.Name, &o.Spec.JobTemplate.Spec.Template, &old.Spec.JobTemplate.Spec.Template)
-		},
+		Warnings:       cronJobWarnings,
 
 		Columns: append(append([]metav1.TableColumnDefinition{
 			column.Name(),

@@ -28,6 +28,16 @@ func parseIndexes(s string, completions int32) (indexes, error) {
 	return list, nil
 }
 
+// validIndexes reads those ranges of a list that can be read.
+func validIndexes(s string, completions int32) (list indexes) {
+	for part := range strings.SplitSeq(s, ",") {
+		if r, err := parseRange(part, completions); err == nil {
+			list = append(list, r)
+		}
+	}
+	return list
+}
+
 func parseRange(s string, completions int32) (r [2]int32, err error) {
 	ends := strings.Split(s, "-")
 	if len(ends) > 2 {

@@ -67,12 +67,7 @@ func job() *kinds.Kind {
 		Validate:             func(_ context.Context, o *batchv1.Job) field.ErrorList { return validateJob(o) },
 		ValidateUpdate:       func(_ context.Context, o, old *batchv1.Job) field.ErrorList { return validateJobUpdate(o, old) },
 		ValidateStatusUpdate: func(_ context.Context, o, old *batchv1.Job) field.ErrorList { return validateJobStatus(o, old) },
-		Warnings: func(_ context.Context, o, old *batchv1.Job) []string {
-			if old == nil {
-				return podspec.TemplateWarnings(field.NewPath("spec", "template"), o.Name, &o.Spec.Template, nil)
-			}
-			return podspec.TemplateWarnings(field.NewPath("spec", "template"), o.Name, &o.Spec.Template, &old.Spec.Template)
-		},
+		Warnings:             jobWarnings,
 
 		Columns: append(append([]metav1.TableColumnDefinition{
 			column.Name(),

@@ -58,7 +58,7 @@ func validateJobUpdate(j, old *batchv1.Job) field.ErrorList {
 	switch {
 	case !indexed(s):
 		e.Same(p.Child("completions"), s.Completions, was.Completions)
-	case s.Completions != nil && value(s.Completions) != value(was.Completions) && *s.Completions != value(s.Parallelism):
+	case s.Completions != nil && differ(s.Completions, was.Completions) && *s.Completions != value(s.Parallelism):
 		e.Invalid(p.Child("completions"), s.Completions, "can only be modified in tandem with spec.parallelism")
 	}
 	e.Same(p.Child("selector"), s.Selector, was.Selector)
@@ -156,8 +156,7 @@ func podNames(e *check.Errors, j *batchv1.Job) {
 func selectedJob(e *check.Errors, p *field.Path, s *batchv1.JobSpec) {
 	jobSpec(e, p, s)
 	if s.Selector == nil {
-		e.Required(p.Child("selector"), "")
-		return
+		e.Required(p.Child("selector"), "") // and it matches no labels
 	}
 	e.Selector(p.Child("selector"), s.Selector)
 	if selector, err := metav1.LabelSelectorAsSelector(s.Selector); err == nil && !selector.Matches(labels.Set(s.Template.Labels)) {

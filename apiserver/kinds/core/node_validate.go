@@ -1,6 +1,7 @@
 package core
 
 import (
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
@@ -18,6 +19,7 @@ import (
 
 func validateNode(n *corev1.Node) field.ErrorList {
 	e := &check.Errors{}
+	nodeAnnotations(e, field.NewPath("metadata", "annotations"), n.Annotations)
 	taints(e, field.NewPath("metadata", "taints"), n.Spec.Taints)
 	nodeResources(e, n)
 	if swap := n.Status.NodeInfo.Swap; swap != nil && swap.Capacity != nil {
@@ -38,6 +40,33 @@ func validateNode(n *corev1.Node) field.ErrorList {
 		}
 	}
 	return e.List
+}
+
+// nodeAnnotations checks what was kept in annotations before there were fields.
+func nodeAnnotations(e *check.Errors, p *field.Path, set map[string]string) {
+	const tainted = "scheduler.alpha.kubernetes.io/taints"
+	if s := set[tainted]; s != "" {
+		var list []corev1.Taint
+		if err := json.Unmarshal([]byte(s), &list); err != nil {
+			e.Invalid(p, tainted, err.Error())
+		} else {
+			taints(e, p.Child(tainted), list)
+		}
+	}
+	if s := set[corev1.PreferAvoidPodsAnnotationKey]; s != "" {
+		var avoid corev1.AvoidPods
+		if err := json.Unmarshal([]byte(s), &avoid); err != nil {
+			e.Invalid(p.Child("AvoidPods"), corev1.PreferAvoidPodsAnnotationKey, err.Error())
+		}
+		for i, entry := range avoid.PreferAvoidPods {
+			at := p.Child(corev1.PreferAvoidPodsAnnotationKey).Index(i).Child("PodSignature")
+			if c := entry.PodSignature.PodController; c == nil {
+				e.Required(at, "")
+			} else if c.Controller == nil || !*c.Controller {
+				e.Invalid(at.Child("PodController", "Controller"), false, "must point to a controller")
+			}
+		}
+	}
 }
 
 func taints(e *check.Errors, p *field.Path, list []corev1.Taint) {
@@ -81,18 +110,16 @@ func declaredFeatures(e *check.Errors, list []string) {
 	valid := regexp.MustCompile(`^[A-Z][a-zA-Z0-9]*(\/[a-zA-Z][a-zA-Z0-9]*)*$`)
 	p := field.NewPath("status", "declaredFeatures")
 	for i, name := range list {
+		if i == 0 {
+		} else if before := list[i-1]; before == name {
+			e.Duplicate(p.Index(i), name)
+		} else if before > name {
+			e.Invalid(p.Index(i), name, "list must be sorted alphabetically")
+		}
 		if most := validation.DNS1123SubdomainMaxLength; len(name) > most {
 			e.Invalid(p.Index(i), name, fmt.Sprintf("invalid feature name %q: must be no more than %d characters", name, most))
 		} else if !valid.MatchString(name) {
 			e.Invalid(p.Index(i), name, fmt.Sprintf("invalid feature name %q: must start with an UpperCamelCase segment, with subsequent segments separated by '/' (e.g., MyFeature or MyFeature/mySubFeature), and contain only alphanumeric characters and slashes", name))
-		}
-		if i == 0 {
-			continue
-		}
-		if before := list[i-1]; before == name {
-			e.Duplicate(p.Index(i), name)
-		} else if before > name {
-			e.Invalid(p.Index(i), name, "list must be sorted alphabetically")
 		}
 	}
 }
@@ -100,6 +127,7 @@ func declaredFeatures(e *check.Errors, list []string) {
 // validateNodeUpdate checks a change of a node or of its status.
 func validateNodeUpdate(n, old *corev1.Node) field.ErrorList {
 	e, spec := &check.Errors{}, field.NewPath("spec")
+	nodeAnnotations(e, field.NewPath("metadata", "annotations"), n.Annotations)
 	nodeResources(e, n)
 	declaredFeatures(e, n.Status.DeclaredFeatures)
 	for i, a := range n.Status.Addresses {
@@ -125,7 +153,18 @@ func validateNodeUpdate(n, old *corev1.Node) field.ErrorList {
 		e.Invalid(spec.Child("providerID"), nil, "field cannot be modified once set")
 	}
 	if c := n.Spec.ConfigSource; c != nil {
-		configSource(e, spec.Child("configSource"), c)
+		configSource(e, spec.Child("configSource"), c, false)
+	}
+	if c := n.Status.Config; c != nil {
+		at := field.NewPath("status", "config")
+		for _, s := range []struct {
+			name   string
+			source *corev1.NodeConfigSource
+		}{{"assigned", c.Assigned}, {"active", c.Active}, {"lastKnownGood", c.LastKnownGood}} {
+			if s.source != nil {
+				configSource(e, at.Child(s.name), s.source, true)
+			}
+		}
 	}
 	taints(e, field.NewPath("metadata", "taints"), n.Spec.Taints)
 	if n.Spec.DoNotUseExternalID != old.Spec.DoNotUseExternalID {
@@ -134,17 +173,20 @@ func validateNodeUpdate(n, old *corev1.Node) field.ErrorList {
 	return e.List
 }
 
-func configSource(e *check.Errors, p *field.Path, c *corev1.NodeConfigSource) {
+// configSource checks where a kubelet's configuration comes from: which version
+// of it is for the status to say.
+func configSource(e *check.Errors, p *field.Path, c *corev1.NodeConfigSource, status bool) {
 	m, at := c.ConfigMap, p.Child("configMap")
 	if m == nil {
 		e.Invalid(p, c, "exactly one reference subfield must be non-nil")
 		return
 	}
-	if m.UID != "" {
-		e.Forbidden(at.Child("uid"), "uid must not be set in spec")
-	}
-	if m.ResourceVersion != "" {
-		e.Forbidden(at.Child("resourceVersion"), "resourceVersion must not be set in spec")
+	for _, f := range [][2]string{{"uid", string(m.UID)}, {"resourceVersion", m.ResourceVersion}} {
+		if status {
+			e.NotEmpty(at.Child(f[0]), f[1])
+		} else if f[1] != "" {
+			e.Forbidden(at.Child(f[0]), f[0]+" must not be set in spec")
+		}
 	}
 	if m.Namespace == "" {
 		e.Required(at.Child("namespace"), "")

@@ -45,6 +45,9 @@ func persistentVolume() *kinds.Kind {
 			}
 		},
 
+		Warnings: func(_ context.Context, pv, _ *corev1.PersistentVolume) []string {
+			return podspec.PersistentVolumeWarnings(pv)
+		},
 		Validate: func(_ context.Context, o *corev1.PersistentVolume) field.ErrorList {
 			return validatePersistentVolume(o)
 		},

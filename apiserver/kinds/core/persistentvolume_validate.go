@@ -25,8 +25,8 @@ func InlineVolumeSpec(e *check.Errors, p *field.Path, spec *corev1.PersistentVol
 }
 
 func volumeSpec(e *check.Errors, p *field.Path, spec *corev1.PersistentVolumeSpec, name string, inline bool) {
+	const context = " in the context of inline volumes"
 	if inline {
-		const context = " in the context of inline volumes"
 		if spec.ClaimRef != nil {
 			e.Forbidden(p.Child("claimRef"), "may not be specified"+context)
 		}
@@ -36,12 +36,6 @@ func volumeSpec(e *check.Errors, p *field.Path, spec *corev1.PersistentVolumeSpe
 		if spec.CSI == nil {
 			e.Required(p.Child("csi"), "has to be specified"+context)
 		}
-		if r := spec.PersistentVolumeReclaimPolicy; r != "" && r != corev1.PersistentVolumeReclaimRetain {
-			e.Forbidden(p.Child("persistentVolumeReclaimPolicy"), "may only be Retain"+context)
-		}
-		if spec.NodeAffinity != nil {
-			e.Forbidden(p.Child("nodeAffinity"), "may not be specified"+context)
-		}
 	}
 	if len(spec.AccessModes) == 0 {
 		e.Required(p.Child("accessModes"), "")
@@ -50,24 +44,36 @@ func volumeSpec(e *check.Errors, p *field.Path, spec *corev1.PersistentVolumeSpe
 	if !inline {
 		volumeCapacity(e, p.Child("capacity"), spec.Capacity)
 	}
-	if policy := spec.PersistentVolumeReclaimPolicy; policy != "" {
+	switch policy := spec.PersistentVolumeReclaimPolicy; {
+	case policy == "":
+	case inline && policy != corev1.PersistentVolumeReclaimRetain:
+		e.Forbidden(p.Child("persistentVolumeReclaimPolicy"), "may only be Retain"+context)
+	case !inline:
 		check.OneOf(e, p.Child("persistentVolumeReclaimPolicy"), policy, corev1.PersistentVolumeReclaimDelete, corev1.PersistentVolumeReclaimRecycle, corev1.PersistentVolumeReclaimRetain)
 	}
-	if a := spec.NodeAffinity; a != nil && !inline {
-		if a.Required != nil {
-			podspec.NodeSelector(e, p.Child("nodeAffinity", "required"), a.Required)
-		} else {
-			e.Required(p.Child("nodeAffinity", "required"), "must specify required node constraints")
-		}
+	switch a := spec.NodeAffinity; {
+	case a == nil:
+	case inline:
+		e.Forbidden(p.Child("nodeAffinity"), "may not be specified"+context)
+	case a.Required != nil:
+		podspec.NodeSelector(e, p.Child("nodeAffinity", "required"), a.Required)
+	default:
+		e.Required(p.Child("nodeAffinity", "required"), "must specify required node constraints")
 	}
-	podspec.PersistentSource(e, p, &spec.PersistentVolumeSource, name, func() bool { return spec.NodeAffinity != nil })
+	podspec.PersistentSource(e, p, &spec.PersistentVolumeSource, name, func() bool { return spec.NodeAffinity != nil && !inline })
 	if h := spec.HostPath; h != nil && path.Clean(h.Path) == "/" && spec.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimRecycle {
 		e.Forbidden(p.Child("persistentVolumeReclaimPolicy"), "may not be 'recycle' for a hostPath mount of '/'")
 	}
-	if class := spec.StorageClassName; class != "" {
+	if class := spec.StorageClassName; class != "" && inline {
+		e.Forbidden(p.Child("storageClassName"), "may not be specified"+context)
+	} else if class != "" {
 		e.Messages(p.Child("storageClassName"), class, apivalidation.NameIsDNSSubdomain(class, false))
 	}
-	check.OptionalOneOf(e, p.Child("volumeMode"), spec.VolumeMode, corev1.PersistentVolumeBlock, corev1.PersistentVolumeFilesystem)
+	if mode := spec.VolumeMode; !inline {
+		check.OptionalOneOf(e, p.Child("volumeMode"), mode, corev1.PersistentVolumeBlock, corev1.PersistentVolumeFilesystem)
+	} else if mode != nil && *mode != corev1.PersistentVolumeFilesystem {
+		e.Forbidden(p.Child("volumeMode"), "may not specify volumeMode other than Filesystem"+context)
+	}
 	if class := spec.VolumeAttributesClassName; class != nil {
 		at := p.Child("volumeAttributesClassName")
 		if *class == "" {
@@ -102,7 +108,18 @@ func volumeCapacity(e *check.Errors, p *field.Path, list corev1.ResourceList) {
 func validatePersistentVolume(pv *corev1.PersistentVolume) field.ErrorList {
 	e := &check.Errors{}
 	PersistentVolumeSpec(e, field.NewPath("spec"), &pv.Spec, pv.Name)
+	if _, ok := pv.Annotations[corev1.MountOptionAnnotation]; ok && !mountable(&pv.Spec.PersistentVolumeSource) {
+		e.Forbidden(field.NewPath("metadata", "annotations", corev1.MountOptionAnnotation), "may not specify mount options for this volume type")
+	}
 	return e.List
+}
+
+// mountable reports whether a source is of those that mount options in an
+// annotation are for.
+func mountable(s *corev1.PersistentVolumeSource) bool {
+	return s.GCEPersistentDisk != nil || s.AWSElasticBlockStore != nil || s.Glusterfs != nil || s.NFS != nil || s.RBD != nil ||
+		s.Quobyte != nil || s.ISCSI != nil || s.Cinder != nil || s.CephFS != nil || s.AzureFile != nil || s.VsphereVolume != nil ||
+		s.AzureDisk != nil || s.PhotonPersistentDisk != nil
 }
 
 func validatePersistentVolumeUpdate(pv, old *corev1.PersistentVolume) field.ErrorList {
@@ -145,8 +162,8 @@ func withStableKeys(old, now *corev1.VolumeNodeAffinity) *corev1.VolumeNodeAffin
 		terms := now.Required.NodeSelectorTerms[i].MatchExpressions
 		for j := range out.Required.NodeSelectorTerms[i].MatchExpressions {
 			x := &out.Required.NodeSelectorTerms[i].MatchExpressions[j]
-			if j < len(terms) && stable[x.Key] != "" && stable[x.Key] == terms[j].Key {
-				x.Key = terms[j].Key
+			if j < len(terms) && stable[x.Key] == terms[j].Key {
+				x.Key = terms[j].Key // also an empty one, which is refused elsewhere
 			}
 		}
 	}

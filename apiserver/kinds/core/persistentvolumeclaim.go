@@ -35,9 +35,17 @@ func persistentVolumeClaim() *kinds.Kind {
 		RecheckName:         true,
 		ReturnDeleted:       true,
 
-		HasStatus:           true,
-		PrepareStatusUpdate: func(_ context.Context, pvc, old *corev1.PersistentVolumeClaim) { pvc.Spec = old.Spec },
+		HasStatus: true,
+		PrepareStatusUpdate: func(_ context.Context, pvc, old *corev1.PersistentVolumeClaim) {
+			pvc.Spec = old.Spec
+			if old.Status.HealthStatus == nil {
+				pvc.Status.HealthStatus = nil // belongs to a feature that is off by default
+			}
+		},
 
+		Warnings: func(_ context.Context, pvc, _ *corev1.PersistentVolumeClaim) []string {
+			return podspec.PersistentVolumeClaimWarnings(pvc)
+		},
 		Validate: func(_ context.Context, o *corev1.PersistentVolumeClaim) field.ErrorList { return validateClaim(o) },
 		ValidateUpdate: func(_ context.Context, o, old *corev1.PersistentVolumeClaim) field.ErrorList {
 			return validateClaimUpdate(o, old)
@@ -94,7 +102,11 @@ func DefaultPersistentVolumeClaim(pvc *corev1.PersistentVolumeClaim) {
 // prepareClaimSource lets dataSource and dataSourceRef, the older and the
 // newer way to say what a volume is filled from, agree.
 func prepareClaimSource(spec, old *corev1.PersistentVolumeClaimSpec) {
-	if ds := spec.DataSource; ds != nil && spec.DataSourceRef == nil && (old == nil || old.DataSource == nil) && !knownSource(ds) {
+	if r := spec.DataSourceRef; r != nil && r.Namespace != nil && *r.Namespace != "" && (old == nil || old.DataSourceRef == nil) {
+		// Sources in other namespaces are a feature that is off by default.
+		spec.DataSourceRef = nil
+	}
+	if ds := spec.DataSource; ds != nil && spec.DataSourceRef == nil && (old == nil || old.DataSource == nil && old.DataSourceRef == nil) && !knownSource(ds) {
 		// Sources of kinds that the older field never had are ignored in it.
 		spec.DataSource = nil
 	}

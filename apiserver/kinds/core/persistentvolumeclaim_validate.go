@@ -2,6 +2,8 @@ package core
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -14,12 +16,13 @@ import (
 
 func validateClaim(pvc *corev1.PersistentVolumeClaim) field.ErrorList {
 	e := &check.Errors{}
-	podspec.ValidateClaim(e, field.NewPath("spec"), &pvc.Spec)
+	podspec.ValidateClaim(e, field.NewPath("spec"), &pvc.Spec, nil)
 	return e.List
 }
 
 func validateClaimUpdate(pvc, old *corev1.PersistentVolumeClaim) field.ErrorList {
-	e, p := &check.Errors{List: validateClaim(pvc)}, field.NewPath("spec")
+	e, p := &check.Errors{}, field.NewPath("spec")
+	podspec.ValidateClaim(e, p, &pvc.Spec, &old.Spec)
 	const beta = corev1.BetaStorageClassAnnotation
 	now, was := pvc.Spec.DeepCopy(), old.Spec.DeepCopy()
 	if was.VolumeName == "" {
@@ -88,15 +91,15 @@ func validateClaimStatus(pvc *corev1.PersistentVolumeClaim) field.ErrorList {
 		return true
 	}
 	at := p.Child("allocatedResourceStatuses")
-	for name, state := range pvc.Status.AllocatedResourceStatuses {
+	for _, name := range slices.Sorted(maps.Keys(pvc.Status.AllocatedResourceStatuses)) {
 		known(at, name)
-		switch state {
+		switch pvc.Status.AllocatedResourceStatuses[name] {
 		case corev1.PersistentVolumeClaimControllerResizeInProgress, corev1.PersistentVolumeClaimControllerResizeInfeasible,
 			corev1.PersistentVolumeClaimNodeResizePending, corev1.PersistentVolumeClaimNodeResizeInProgress, corev1.PersistentVolumeClaimNodeResizeInfeasible:
 		default:
 			e.Add(field.NotSupported(at, name, []corev1.ClaimResourceStatus{
-				corev1.PersistentVolumeClaimControllerResizeInfeasible, corev1.PersistentVolumeClaimControllerResizeInProgress,
-				corev1.PersistentVolumeClaimNodeResizeInfeasible, corev1.PersistentVolumeClaimNodeResizeInProgress, corev1.PersistentVolumeClaimNodeResizePending,
+				corev1.PersistentVolumeClaimControllerResizeInProgress, corev1.PersistentVolumeClaimControllerResizeInfeasible,
+				corev1.PersistentVolumeClaimNodeResizeInProgress, corev1.PersistentVolumeClaimNodeResizeInfeasible, corev1.PersistentVolumeClaimNodeResizePending,
 			}))
 		}
 	}

@@ -43,10 +43,10 @@ func podTemplate() *kinds.Kind {
 		UnconditionalUpdate: true,
 		ReturnDeleted:       true,
 		Warnings: func(_ context.Context, o, old *corev1.PodTemplate) []string {
-			if old == nil {
-				return podspec.TemplateWarnings(field.NewPath("template"), "", &o.Template, nil)
+			if old != nil && o.Generation == old.Generation {
+				return nil
 			}
-			return podspec.TemplateWarnings(field.NewPath("template"), "", &o.Template, &old.Template)
+			return podspec.TemplateWarnings(field.NewPath("template"), &o.Template)
 		},
 
 		Columns: []metav1.TableColumnDefinition{

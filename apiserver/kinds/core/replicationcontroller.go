@@ -78,14 +78,15 @@ func replicationController() *kinds.Kind {
 			return validateReplicationControllerStatus(o)
 		},
 		Warnings: func(_ context.Context, rc, old *corev1.ReplicationController) []string {
-			if rc.Spec.Template == nil {
+			p := field.NewPath("spec", "template")
+			if old == nil {
+				return podspec.NewTemplateWarnings(p, rc.Name, rc.Spec.Template)
+			}
+			if rc.Generation == old.Generation {
 				return nil
 			}
-			var was *corev1.PodTemplateSpec
-			if old != nil {
-				was = old.Spec.Template
-			}
-			return podspec.TemplateWarnings(field.NewPath("spec", "template"), rc.Name, rc.Spec.Template, was)
+			// As kube-apiserver, about the template that was there before.
+			return podspec.TemplateWarnings(p, old.Spec.Template)
 		},
 
 		Columns: append(append([]metav1.TableColumnDefinition{

@@ -30,15 +30,17 @@ func service() *kinds.Kind {
 
 		ValidName: validation.NameIsDNSLabel,
 		Default:   defaultService,
-		PrepareCreate: func(_ context.Context, s *corev1.Service) {
-			s.Status = corev1.ServiceStatus{}
-			syncClusterIPs(s, nil)
-		},
+		// Addresses and ports are given before this: see apiserver/allocator.
+		PrepareCreate: func(_ context.Context, s *corev1.Service) { s.Status = corev1.ServiceStatus{} },
 		PrepareUpdate: func(_ context.Context, s, old *corev1.Service) {
 			s.Status = old.Status
-			keepAllocated(s, old)
-			syncClusterIPs(s, old)
 			dropForType(s, old)
+		},
+		Canonicalize: func(s *corev1.Service) {
+			if s.Spec.Type == corev1.ServiceTypeExternalName {
+				s.Spec.InternalTrafficPolicy = nil
+			}
+			SyncClusterIPs(s, nil)
 		},
 		CreateOnUpdate:      true,
 		UnconditionalUpdate: true,
@@ -46,6 +48,7 @@ func service() *kinds.Kind {
 
 		HasStatus:           true,
 		PrepareStatusUpdate: func(_ context.Context, s, old *corev1.Service) { s.Spec = old.Spec },
+		StatusWarnings:      serviceStatusWarnings,
 
 		Fields: func(s *corev1.Service) fields.Set {
 			return fields.Set{"spec.clusterIP": s.Spec.ClusterIP, "spec.type": string(s.Spec.Type)}

@@ -12,6 +12,12 @@ func needsNodePort(s *corev1.Service) bool {
 	return s.Spec.Type == corev1.ServiceTypeNodePort || s.Spec.Type == corev1.ServiceTypeLoadBalancer
 }
 
+// givenPorts reports whether a service is given the node ports it leaves out.
+func givenPorts(s *corev1.Service) bool {
+	give := s.Spec.AllocateLoadBalancerNodePorts
+	return s.Spec.Type == corev1.ServiceTypeNodePort || s.Spec.Type == corev1.ServiceTypeLoadBalancer && (give == nil || *give)
+}
+
 func needsHealthPort(s *corev1.Service) bool {
 	return s.Spec.Type == corev1.ServiceTypeLoadBalancer && s.Spec.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal
 }
@@ -20,9 +26,9 @@ func sameClusterIPs(s, old *corev1.Service) bool {
 	return s.Spec.ClusterIP == old.Spec.ClusterIP && slices.Equal(s.Spec.ClusterIPs, old.Spec.ClusterIPs)
 }
 
-// keepAllocated copies addresses and ports that were given to a service to an
+// KeepAllocated copies addresses and ports that were given to a service to an
 // update which leaves them out.
-func keepAllocated(s, old *corev1.Service) {
+func KeepAllocated(s, old *corev1.Service) {
 	if needsClusterIP(s) && needsClusterIP(old) {
 		if s.Spec.ClusterIP == "" {
 			s.Spec.ClusterIP = old.Spec.ClusterIP
@@ -31,7 +37,7 @@ func keepAllocated(s, old *corev1.Service) {
 			s.Spec.ClusterIPs = slices.Clone(old.Spec.ClusterIPs)
 		}
 	}
-	if needsNodePort(s) && needsNodePort(old) {
+	if givenPorts(s) && givenPorts(old) {
 		taken := make(map[int32]bool)
 		for _, p := range s.Spec.Ports {
 			taken[p.NodePort] = true
@@ -51,9 +57,9 @@ func keepAllocated(s, old *corev1.Service) {
 	}
 }
 
-// syncClusterIPs lets clusterIP and clusterIPs agree where a client set only
+// SyncClusterIPs lets clusterIP and clusterIPs agree where a client set only
 // the one it knows; old is nil on create.
-func syncClusterIPs(s, old *corev1.Service) {
+func SyncClusterIPs(s, old *corev1.Service) {
 	spec := &s.Spec
 	if old == nil {
 		if spec.ClusterIP != "" && len(spec.ClusterIPs) == 0 {

@@ -14,12 +14,7 @@ import (
 )
 
 func validateService(s, old *corev1.Service) field.ErrorList {
-	// What is wrong with the addresses is said first and alone: nothing else
-	// can be told before they are right.
 	e, p, spec := &check.Errors{}, field.NewPath("spec"), &s.Spec
-	if serviceIPs(e, s, old); len(e.List) > 0 {
-		return e.List
-	}
 	hints, hinted := s.Annotations[corev1.DeprecatedAnnotationTopologyAwareHints]
 	if mode, ok := s.Annotations[corev1.AnnotationTopologyMode]; ok && hinted && mode != hints {
 		e.Invalid(field.NewPath("metadata", "annotations").Key(corev1.AnnotationTopologyMode), mode, fmt.Sprintf("must match annotations[%s] when both are specified", corev1.DeprecatedAnnotationTopologyAwareHints))
@@ -38,6 +33,7 @@ func validateService(s, old *corev1.Service) field.ErrorList {
 	servicePortsValid(e, p.Child("ports"), s)
 	e.Labels(p.Child("selector"), spec.Selector)
 	sessionAffinity(e, p, spec)
+	e.Add(ServiceIPs(s, old)...)
 	var oldIPs []string
 	if old != nil {
 		oldIPs = old.Spec.ExternalIPs
@@ -49,6 +45,7 @@ func validateService(s, old *corev1.Service) field.ErrorList {
 		}
 	}
 	check.RequiredOneOf(e, p.Child("type"), spec.Type, corev1.ServiceTypeClusterIP, corev1.ServiceTypeExternalName, corev1.ServiceTypeLoadBalancer, corev1.ServiceTypeNodePort)
+	servicePortNumbers(e, p.Child("ports"), s)
 	loadBalancer(e, p, s, old)
 	trafficPolicies(e, p, s)
 	return e.List
@@ -75,11 +72,7 @@ func externalName(e *check.Errors, p *field.Path, spec *corev1.ServiceSpec) {
 }
 
 func servicePortsValid(e *check.Errors, p *field.Path, s *corev1.Service) {
-	type number struct {
-		protocol corev1.Protocol
-		port     int32
-	}
-	names, ports, nodePorts := map[string]bool{}, map[number]bool{}, map[number]bool{}
+	names := map[string]bool{}
 	for i := range s.Spec.Ports {
 		port, at := &s.Spec.Ports[i], p.Index(i)
 		if port.Name != "" {
@@ -97,19 +90,29 @@ func servicePortsValid(e *check.Errors, p *field.Path, s *corev1.Service) {
 		if port.AppProtocol != nil {
 			e.QualifiedName(at.Child("appProtocol"), *port.AppProtocol)
 		}
-		if n := port.NodePort; n != 0 {
-			if s.Spec.Type == corev1.ServiceTypeClusterIP {
-				e.Forbidden(at.Child("nodePort"), "may not be used when `type` is 'ClusterIP'")
-			}
-			if nodePorts[number{port.Protocol, n}] {
-				e.Duplicate(at.Child("nodePort"), n)
-			}
-			nodePorts[number{port.Protocol, n}] = true
+	}
+}
+
+// servicePortNumbers refuses numbers that the type does not have, and those
+// that are there twice for a protocol.
+func servicePortNumbers(e *check.Errors, p *field.Path, s *corev1.Service) {
+	ports := s.Spec.Ports
+	for i := range ports {
+		if ports[i].NodePort != 0 && s.Spec.Type == corev1.ServiceTypeClusterIP {
+			e.Forbidden(p.Index(i).Child("nodePort"), "may not be used when `type` is 'ClusterIP'")
 		}
-		if ports[number{port.Protocol, port.Port}] {
-			e.Duplicate(at, corev1.ServicePort{Protocol: port.Protocol, Port: port.Port})
+	}
+	for i, x := range ports {
+		same := func(y corev1.ServicePort) bool { return x.Protocol == y.Protocol && x.NodePort == y.NodePort }
+		if x.NodePort != 0 && slices.ContainsFunc(ports[:i], same) {
+			e.Duplicate(p.Index(i).Child("nodePort"), x.NodePort)
 		}
-		ports[number{port.Protocol, port.Port}] = true
+	}
+	for i, x := range ports {
+		same := func(y corev1.ServicePort) bool { return x.Protocol == y.Protocol && x.Port == y.Port }
+		if slices.ContainsFunc(ports[:i], same) {
+			e.Duplicate(p.Index(i), corev1.ServicePort{Protocol: x.Protocol, Port: x.Port})
+		}
 	}
 }
 
@@ -139,11 +142,12 @@ func sessionAffinity(e *check.Errors, p *field.Path, spec *corev1.ServiceSpec) {
 	}
 }
 
-// serviceIPs checks the cluster's addresses of a service.
-func serviceIPs(e *check.Errors, s, old *corev1.Service) {
-	spec, p := &s.Spec, field.NewPath("spec")
+// ServiceIPs returns what is wrong with the cluster's addresses of a service
+// and their families; old is the service as it was, or nil.
+func ServiceIPs(s, old *corev1.Service) field.ErrorList {
+	e, spec, p := &check.Errors{}, &s.Spec, field.NewPath("spec")
 	if spec.Type == corev1.ServiceTypeExternalName {
-		return
+		return nil
 	}
 	at := p.Child("clusterIPs")
 	switch {
@@ -182,7 +186,7 @@ func serviceIPs(e *check.Errors, s, old *corev1.Service) {
 		e.Invalid(at, spec.ClusterIPs, "may only hold up to 2 values")
 	}
 	if !valid {
-		return
+		return e.List
 	}
 	if len(spec.ClusterIPs) > 1 {
 		if dual, err := netutils.IsDualStackIPStrings(spec.ClusterIPs); err != nil || !dual {
@@ -190,22 +194,24 @@ func serviceIPs(e *check.Errors, s, old *corev1.Service) {
 		}
 	}
 	if headless(s) {
-		return
+		return e.List
 	}
 	for i, ip := range spec.ClusterIPs[:min(len(spec.ClusterIPs), len(spec.IPFamilies))] {
 		if family := spec.IPFamilies[i]; family == corev1.IPv4Protocol && netutils.IsIPv6String(ip) || family == corev1.IPv6Protocol && !netutils.IsIPv6String(ip) {
 			e.Invalid(at.Index(i), ip, fmt.Sprintf("expected an %s value as indicated by `ipFamilies[%d]`", family, i))
 		}
 	}
+	return e.List
 }
 
+const onlyLoadBalancer = "may only be used when `type` is 'LoadBalancer'"
+
 func loadBalancer(e *check.Errors, p *field.Path, s, old *corev1.Service) {
-	const only = "may only be used when `type` is 'LoadBalancer'"
 	spec, is := &s.Spec, s.Spec.Type == corev1.ServiceTypeLoadBalancer
 	if len(spec.LoadBalancerSourceRanges) > 0 {
 		at := p.Child("LoadBalancerSourceRanges")
 		if !is {
-			e.Forbidden(at, only)
+			e.Forbidden(at, onlyLoadBalancer)
 		}
 		var known []string
 		if old != nil {
@@ -219,7 +225,7 @@ func loadBalancer(e *check.Errors, p *field.Path, s, old *corev1.Service) {
 	} else if value, ok := s.Annotations[corev1.AnnotationLoadBalancerSourceRangesKey]; ok {
 		at := field.NewPath("metadata", "annotations").Key(corev1.AnnotationLoadBalancerSourceRangesKey)
 		if !is {
-			e.Forbidden(at, only)
+			e.Forbidden(at, onlyLoadBalancer)
 		}
 		if value = strings.TrimSpace(value); value != "" && (old == nil || old.Annotations[corev1.AnnotationLoadBalancerSourceRangesKey] != s.Annotations[corev1.AnnotationLoadBalancerSourceRangesKey]) {
 			for r := range strings.SplitSeq(value, ",") {
@@ -228,16 +234,20 @@ func loadBalancer(e *check.Errors, p *field.Path, s, old *corev1.Service) {
 		}
 	}
 	if spec.AllocateLoadBalancerNodePorts != nil && !is {
-		e.Forbidden(p.Child("allocateLoadBalancerNodePorts"), only)
+		e.Forbidden(p.Child("allocateLoadBalancerNodePorts"), onlyLoadBalancer)
 	} else if spec.AllocateLoadBalancerNodePorts == nil && is {
 		e.Required(field.NewPath("allocateLoadBalancerNodePorts"), "")
 	}
-	if class := spec.LoadBalancerClass; class != nil {
-		if is {
-			e.QualifiedName(p.Child("loadBalancerClass"), *class)
-		} else {
-			e.Forbidden(p.Child("loadBalancerClass"), only)
-		}
+	loadBalancerClass(e, p, s)
+}
+
+func loadBalancerClass(e *check.Errors, p *field.Path, s *corev1.Service) {
+	switch class := s.Spec.LoadBalancerClass; {
+	case class == nil:
+	case s.Spec.Type == corev1.ServiceTypeLoadBalancer:
+		e.QualifiedName(p.Child("loadBalancerClass"), *class)
+	default:
+		e.Forbidden(p.Child("loadBalancerClass"), onlyLoadBalancer)
 	}
 }
 
@@ -249,17 +259,17 @@ func trafficPolicies(e *check.Errors, p *field.Path, s *corev1.Service) {
 	} else if spec.ExternalTrafficPolicy != "" {
 		e.Invalid(at, spec.ExternalTrafficPolicy, "may only be set for externally-accessible services")
 	}
-	// The health check's port is given to a service after this check.
-	if n := spec.HealthCheckNodePort; n != 0 {
-		if needsHealthPort(s) {
-			e.Port(p.Child("healthCheckNodePort"), n)
-		} else {
-			e.Invalid(p.Child("healthCheckNodePort"), n, "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'")
-		}
+	switch n, at := spec.HealthCheckNodePort, p.Child("healthCheckNodePort"); {
+	case n != 0 && needsHealthPort(s):
+		e.Port(at, n)
+	case n != 0:
+		e.Invalid(at, n, "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'")
+	case needsHealthPort(s):
+		e.Required(at, "")
 	}
 	if policy := spec.InternalTrafficPolicy; policy != nil {
 		check.OneOf(e, p.Child("internalTrafficPolicy"), *policy, corev1.ServiceInternalTrafficPolicyCluster, corev1.ServiceInternalTrafficPolicyLocal)
-	} else if externallyAccessible(s) || spec.Type == corev1.ServiceTypeClusterIP {
+	} else if needsNodePort(s) || spec.Type == corev1.ServiceTypeClusterIP {
 		e.Required(p.Child("internalTrafficPolicy"), "")
 	}
 	check.OptionalOneOf(e, p.Child("trafficDistribution"), spec.TrafficDistribution,
@@ -268,9 +278,6 @@ func trafficPolicies(e *check.Errors, p *field.Path, s *corev1.Service) {
 
 func validateServiceUpdate(s, old *corev1.Service) field.ErrorList {
 	e, p := &check.Errors{}, field.NewPath("spec")
-	if serviceIPs(e, s, old); len(e.List) > 0 {
-		return e.List
-	}
 	if needsClusterIP(s) && needsClusterIP(old) {
 		if !headless(s) || !headless(old) {
 			keptIPs(e, p, s, old)
@@ -282,6 +289,7 @@ func validateServiceUpdate(s, old *corev1.Service) field.ErrorList {
 	if s.Spec.Type == corev1.ServiceTypeLoadBalancer && old.Spec.Type == corev1.ServiceTypeLoadBalancer && !equal(s.Spec.LoadBalancerClass, old.Spec.LoadBalancerClass) {
 		e.Invalid(p.Child("loadBalancerClass"), s.Spec.LoadBalancerClass, "may not change once set")
 	}
+	loadBalancerClass(e, p, s)
 	if needsHealthPort(s) && needsHealthPort(old) && s.Spec.HealthCheckNodePort != old.Spec.HealthCheckNodePort {
 		e.Forbidden(p.Child("healthCheckNodePort"), "field is immutable")
 	}
@@ -316,10 +324,6 @@ func keptIPs(e *check.Errors, p *field.Path, s, old *corev1.Service) {
 // keptFamilies refuses to change the first family; a second may come and go.
 func keptFamilies(e *check.Errors, p *field.Path, s, old *corev1.Service) {
 	at, now, was := p.Child("ipFamilies").Index(0), s.Spec.IPFamilies, old.Spec.IPFamilies
-	if len(now) == 0 {
-		// Completed from the old ones after this check.
-		return
-	}
 	if len(now) == len(was) {
 		for i := range now {
 			if now[i] != was[i] {
@@ -328,7 +332,10 @@ func keptFamilies(e *check.Errors, p *field.Path, s, old *corev1.Service) {
 		}
 		return
 	}
-	if len(was) > 0 && now[0] != was[0] {
+	if len(now) < len(was) && len(s.Spec.ClusterIPs) == 0 {
+		e.Invalid(at, now, "primary ipFamily can not be unset")
+	}
+	if len(was) > 0 && len(now) > 0 && now[0] != was[0] {
 		e.Invalid(at, s.Spec.ClusterIPs, "may not change once set")
 	}
 	if len(now) == 1 && len(was) > 1 && !singleStack(s) {

@@ -46,3 +46,13 @@ func serviceWarnings(_ context.Context, o, _ *corev1.Service) []string {
 		`spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"`)
 	return out
 }
+
+func serviceStatusWarnings(_ context.Context, s, _ *corev1.Service) (out []string) {
+	p := field.NewPath("status", "loadBalancer", "ingress")
+	for i, in := range s.Status.LoadBalancer.Ingress {
+		if in.IP != "" {
+			out = append(out, validation.GetWarningsForIP(p.Index(i), in.IP)...)
+		}
+	}
+	return out
+}

@@ -64,7 +64,9 @@ func evictionResponders(s *corev1.PodSpec, f gated) {
 	f(len(s.EvictionResponders) > 0, func() { s.EvictionResponders = nil })
 }
 
-// fileOwners are the users that files in volumes belong to.
+// fileOwners are the users that files in volumes belong to. A volume or source
+// that is of two kinds at once, which validation refuses, is looked at as the
+// first of them.
 func fileOwners(s *corev1.PodSpec, f gated) {
 	paths := func(items []corev1.KeyToPath) {
 		for i := range items {
@@ -77,42 +79,33 @@ func fileOwners(s *corev1.PodSpec, f gated) {
 		}
 	}
 	for i := range s.Volumes {
-		v := &s.Volumes[i]
-		if x := v.Secret; x != nil {
-			pointer(f, &x.DefaultUser)
-			paths(x.Items)
-		}
-		if x := v.ConfigMap; x != nil {
-			pointer(f, &x.DefaultUser)
-			paths(x.Items)
-		}
-		if x := v.DownwardAPI; x != nil {
-			pointer(f, &x.DefaultUser)
-			files(x.Items)
-		}
-		if v.Projected == nil {
-			continue
-		}
-		pointer(f, &v.Projected.DefaultUser)
-		for j := range v.Projected.Sources {
-			from := &v.Projected.Sources[j]
-			if x := from.Secret; x != nil {
-				paths(x.Items)
-			}
-			if x := from.ConfigMap; x != nil {
-				paths(x.Items)
-			}
-			if x := from.DownwardAPI; x != nil {
-				files(x.Items)
-			}
-			if x := from.ServiceAccountToken; x != nil {
-				pointer(f, &x.User)
-			}
-			if x := from.ClusterTrustBundle; x != nil {
-				pointer(f, &x.User)
-			}
-			if x := from.PodCertificate; x != nil {
-				pointer(f, &x.User)
+		switch v := &s.Volumes[i]; {
+		case v.Secret != nil:
+			pointer(f, &v.Secret.DefaultUser)
+			paths(v.Secret.Items)
+		case v.ConfigMap != nil:
+			pointer(f, &v.ConfigMap.DefaultUser)
+			paths(v.ConfigMap.Items)
+		case v.DownwardAPI != nil:
+			pointer(f, &v.DownwardAPI.DefaultUser)
+			files(v.DownwardAPI.Items)
+		case v.Projected != nil:
+			pointer(f, &v.Projected.DefaultUser)
+			for j := range v.Projected.Sources {
+				switch from := &v.Projected.Sources[j]; {
+				case from.Secret != nil:
+					paths(from.Secret.Items)
+				case from.DownwardAPI != nil:
+					files(from.DownwardAPI.Items)
+				case from.ConfigMap != nil:
+					paths(from.ConfigMap.Items)
+				case from.ServiceAccountToken != nil:
+					pointer(f, &from.ServiceAccountToken.User)
+				case from.ClusterTrustBundle != nil:
+					pointer(f, &from.ClusterTrustBundle.User)
+				case from.PodCertificate != nil:
+					pointer(f, &from.PodCertificate.User)
+				}
 			}
 		}
 	}

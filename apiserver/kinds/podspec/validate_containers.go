@@ -53,7 +53,11 @@ func (c *checker) initContainers(p *field.Path) {
 	for i := range c.spec.InitContainers {
 		ctr, at := &c.spec.InitContainers[i], p.Index(i)
 		c.container(ctr, at)
-		c.restartRules(ctr, at)
+		if ctr.RestartPolicy != nil {
+			c.restartRules(ctr, at)
+		} else if len(ctr.RestartPolicyRules) > 0 {
+			c.Required(at.Child("restartPolicy"), rulesWithoutPolicy)
+		}
 		if names[ctr.Name] {
 			c.Duplicate(at.Child("name"), ctr.Name)
 		} else if ctr.Name != "" {
@@ -112,7 +116,7 @@ func (c *checker) ephemeralContainers(p *field.Path) {
 			set  bool
 			name string
 		}{
-			{len(ctr.Ports) > 0, "ports"}, {r.Limits != nil || r.Requests != nil || r.Claims != nil, "resources"},
+			{ctr.Ports != nil, "ports"}, {r.Limits != nil || r.Requests != nil || r.Claims != nil, "resources"},
 			{ctr.ResizePolicy != nil, "resizePolicy"}, {ctr.RestartPolicy != nil, "restartPolicy"},
 			{ctr.RestartPolicyRules != nil, "restartPolicyRules"}, {ctr.LivenessProbe != nil, "livenessProbe"},
 			{ctr.ReadinessProbe != nil, "readinessProbe"}, {ctr.StartupProbe != nil, "startupProbe"}, {ctr.Lifecycle != nil, "lifecycle"},
@@ -313,13 +317,15 @@ func (c *checker) resizePolicy(list []corev1.ContainerResizePolicy, p *field.Pat
 	}
 }
 
+const rulesWithoutPolicy = "must specify restartPolicy when restart rules are used"
+
 func (c *checker) restartRules(ctr *corev1.Container, p *field.Path) {
 	policy, rules := ctr.RestartPolicy, ctr.RestartPolicyRules
 	if policy == nil {
 		if len(rules) == 0 {
 			return
 		}
-		c.Required(p.Child("restartPolicy"), "must specify restartPolicy when restart rules are used")
+		c.Required(p.Child("restartPolicy"), rulesWithoutPolicy)
 	} else {
 		check.OneOf(&c.Errors, p.Child("restartPolicy"), *policy,
 			corev1.ContainerRestartPolicyAlways, corev1.ContainerRestartPolicyNever, corev1.ContainerRestartPolicyOnFailure)

@@ -44,6 +44,7 @@ func ValidateStatusUpdate(pod, old *corev1.Pod) field.ErrorList {
 	}
 	c.restarted(p.Child("ephemeralContainerStatuses"), s.EphemeralContainerStatuses, was.EphemeralContainerStatuses, nil)
 	c.claimStatuses(p.Child("resourceClaimStatuses"), s.ResourceClaimStatuses)
+	c.extendedClaim(p.Child("extendedResourceClaimStatus"), s.ExtendedResourceClaimStatus)
 	c.podIPs(p, s, was)
 	c.users(p.Child("containerStatuses"), s.ContainerStatuses)
 	c.users(p.Child("initContainerStatuses"), s.InitContainerStatuses)
@@ -79,8 +80,7 @@ func (c *checker) restarted(p *field.Path, list, old []corev1.ContainerStatus, o
 		if ended == nil {
 			continue
 		}
-		j := slices.IndexFunc(list, func(s corev1.ContainerStatus) bool { return s.Name == old[i].Name })
-		if j < 0 || list[j].State.Terminated != nil {
+		if !slices.ContainsFunc(list, func(s corev1.ContainerStatus) bool { return s.Name == old[i].Name && s.State.Terminated == nil }) {
 			continue
 		}
 		k := slices.IndexFunc(of, func(ctr corev1.Container) bool { return ctr.Name == old[i].Name })
@@ -120,6 +120,39 @@ func (c *checker) claimStatuses(p *field.Path, list []corev1.PodResourceClaimSta
 		if n := s.ResourceClaimName; n != nil {
 			c.Messages(at.Child("resourceClaimName"), n, apivalidation.NameIsDNSSubdomain(*n, false))
 		}
+	}
+}
+
+// extendedClaim checks which claim stands for resources that containers ask
+// for by their names.
+func (c *checker) extendedClaim(p *field.Path, s *corev1.PodExtendedResourceClaimStatus) {
+	if s == nil {
+		return
+	}
+	mappings := p.Child("requestMappings")
+	if len(s.RequestMappings) == 0 {
+		c.Required(mappings, "at least one request mapping is required")
+	}
+	all := append(slices.Clone(c.spec.InitContainers), c.spec.Containers...)
+	slices.Reverse(all)
+	for i, m := range s.RequestMappings {
+		at := mappings.Index(i)
+		if j := slices.IndexFunc(all, func(ctr corev1.Container) bool { return ctr.Name == m.ContainerName }); j < 0 {
+			c.Invalid(at.Child("containerName"), m.ContainerName, "must match the name of an entry in spec.initContainers.name or spec.containers.name")
+		} else if _, ok := all[j].Resources.Requests[corev1.ResourceName(m.ResourceName)]; !ok {
+			c.Invalid(at.Child("resourceName"), m.ResourceName, "must match the extended resource name of an entry in spec.initContainers.resources.requests or spec.containers.resources.requests")
+		}
+		c.DNSLabel(p.Child("requestName"), m.RequestName)
+		if slices.Contains(s.RequestMappings[:i], m) {
+			c.Duplicate(at.Child("containerName"), m.ContainerName)
+			c.Duplicate(at.Child("resourceName"), m.ResourceName)
+			c.Duplicate(at.Child("requestName"), m.RequestName)
+		}
+	}
+	if name := s.ResourceClaimName; name == "" {
+		c.Required(p.Child("resourceClaimName"), "")
+	} else {
+		c.Messages(p.Child("resourceClaimName"), name, apivalidation.NameIsDNSSubdomain(name, false))
 	}
 }
 

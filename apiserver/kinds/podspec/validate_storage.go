@@ -72,7 +72,7 @@ func (s commonSources) list(e *check.Errors) []source {
 }
 
 // storageSources are the sorts of volumes that outlive a pod.
-func (c *checker) storageSources(s *corev1.VolumeSource) []source {
+func (c *checker) storageSources(s *corev1.VolumeSource, alsoISCSI func()) []source {
 	e := &c.Errors
 	common := commonSources{
 		s.HostPath, s.GCEPersistentDisk, s.AWSElasticBlockStore, s.NFS, s.Flocker, s.Quobyte, s.FC, s.VsphereVolume,
@@ -86,8 +86,12 @@ func (c *checker) storageSources(s *corev1.VolumeSource) []source {
 	return append(common.list(e),
 		source{set: s.ISCSI != nil, name: "iscsi", check: func(at *field.Path) {
 			i := s.ISCSI
-			iscsi(e, at, iscsiTarget{i.TargetPortal, i.IQN, i.Lun, i.DiscoveryCHAPAuth || i.SessionCHAPAuth, i.SecretRef != nil, i.InitiatorName}, true)
-		}},
+			iscsi(e, at, iscsiTarget{
+				portal: i.TargetPortal, iqn: i.IQN, lun: i.Lun, initiator: i.InitiatorName,
+				auth: i.DiscoveryCHAPAuth || i.SessionCHAPAuth, secret: i.SecretRef != nil,
+				formats: " starting with iqn, eui, or naa",
+			})
+		}, also: alsoISCSI},
 		source{set: s.Glusterfs != nil, name: "glusterfs", check: func(at *field.Path) {
 			e.NotEmpty(at.Child("endpoints"), s.Glusterfs.EndpointsName)
 			e.NotEmpty(at.Child("path"), s.Glusterfs.Path)
@@ -126,7 +130,9 @@ func PersistentSource(e *check.Errors, p *field.Path, s *corev1.PersistentVolume
 			e.NotEmpty(at.Child("secretRef", "namespace"), r.Namespace)
 		}
 	}
-	oneSource(e, p, append(common.list(e),
+	const order = "hostPath gcePersistentDisk awsElasticBlockStore glusterfs flocker nfs rbd quobyte cephFS iscsi cinder fc flexVolume " +
+		"azureFile vsphereVolume photonPersistentDisk portworxVolume azureDisk scaleIO local storageos csi"
+	oneSource(e, p, order, append(common.list(e),
 		source{set: s.Glusterfs != nil, name: "glusterfs", check: func(at *field.Path) {
 			e.NotEmpty(at.Child("endpoints"), s.Glusterfs.EndpointsName)
 			e.NotEmpty(at.Child("path"), s.Glusterfs.Path)
@@ -142,19 +148,17 @@ func PersistentSource(e *check.Errors, p *field.Path, s *corev1.PersistentVolume
 		source{set: s.CephFS != nil, name: "cephFS", shown: "cephfs", check: func(at *field.Path) { monitors(e, at, s.CephFS.Monitors) }},
 		source{set: s.ISCSI != nil, name: "iscsi", check: func(at *field.Path) {
 			i := s.ISCSI
-			if i.InitiatorName != nil && len(name)+1+len(i.TargetPortal) > 64 {
-				e.Invalid(at.Child("targetportal"), i.TargetPortal, iscsiTooLong)
-			}
-			iscsi(e, at, iscsiTarget{i.TargetPortal, i.IQN, i.Lun, i.DiscoveryCHAPAuth || i.SessionCHAPAuth, i.SecretRef != nil, i.InitiatorName}, false)
-			if i.SecretRef != nil {
-				e.NotEmpty(at.Child("secretRef", "name"), i.SecretRef.Name)
-			}
+			iscsi(e, at, iscsiTarget{
+				portal: i.TargetPortal, iqn: i.IQN, lun: i.Lun, initiator: i.InitiatorName,
+				auth: i.DiscoveryCHAPAuth || i.SessionCHAPAuth, secret: i.SecretRef != nil, nameless: i.SecretRef != nil && i.SecretRef.Name == "",
+				long: i.InitiatorName != nil && len(name)+1+len(i.TargetPortal) > 64,
+			})
 		}},
 		source{set: s.Cinder != nil, name: "cinder", check: func(at *field.Path) {
 			e.NotEmpty(at.Child("volumeID"), s.Cinder.VolumeID)
 			secret(at, s.Cinder.SecretRef)
 		}},
-		source{set: s.FlexVolume != nil, name: "flexVolume", check: func(at *field.Path) { flex(e, at, s.FlexVolume.Driver, s.FlexVolume.Options) }},
+		source{set: s.FlexVolume != nil, name: "flexVolume", more: true, check: func(at *field.Path) { flex(e, at, s.FlexVolume.Driver, s.FlexVolume.Options) }},
 		source{set: s.AzureFile != nil, name: "azureFile", check: func(at *field.Path) {
 			e.NotEmpty(at.Child("secretName"), s.AzureFile.SecretName)
 			e.NotEmpty(at.Child("shareName"), s.AzureFile.ShareName)
@@ -271,39 +275,48 @@ func hostPath(e *check.Errors, p *field.Path, s *corev1.HostPathVolumeSource) {
 }
 
 type iscsiTarget struct {
-	portal, iqn     string
-	lun             int32
-	auth, hasSecret bool
-	initiator       *string
+	portal, iqn  string
+	lun          int32
+	initiator    *string
+	auth, secret bool
+	// nameless says that the secret has no name, and long that the portal's
+	// name is too long beside that of the volume.
+	nameless, long bool
+	// formats explains what names look like.
+	formats string
 }
 
-func iscsi(e *check.Errors, p *field.Path, t iscsiTarget, explain bool) {
+func iscsi(e *check.Errors, p *field.Path, t iscsiTarget) {
 	e.NotEmpty(p.Child("targetPortal"), t.portal)
+	if t.long {
+		e.Invalid(p.Child("targetportal"), t.portal, iscsiTooLong)
+	}
 	if t.iqn == "" {
 		e.Required(p.Child("iqn"), "")
 	} else {
-		iscsiName(e, p.Child("iqn"), t.iqn, explain)
+		iscsiName(e, p.Child("iqn"), t.iqn, t.formats)
 	}
 	if t.lun < 0 || t.lun > 255 {
 		e.Invalid(p.Child("lun"), t.lun, validation.InclusiveRangeError(0, 255))
 	}
-	if t.auth && !t.hasSecret {
+	if t.auth && !t.secret {
 		e.Required(p.Child("secretRef"), "")
 	}
+	if t.nameless {
+		e.Required(p.Child("secretRef", "name"), "")
+	}
 	if t.initiator != nil {
-		iscsiName(e, p.Child("initiatorname"), *t.initiator, explain)
+		iscsiName(e, p.Child("initiatorname"), *t.initiator, t.formats)
 	}
 }
 
-func iscsiName(e *check.Errors, p *field.Path, name string, explain bool) {
+func iscsiName(e *check.Errors, p *field.Path, name, formats string) {
 	patterns := map[string]string{
 		"iqn": `iqn\.\d{4}-\d{2}\.([[:alnum:]-.]+)(:[^,;*&$|\s]+)$`, "eui": `^eui.[[:alnum:]]{16}$`, "naa": `^naa.[[:alnum:]]{32}$`,
 	}
-	pattern, known := patterns[name[:min(3, len(name))]]
-	switch {
-	case !known && explain:
-		e.Invalid(p, name, "must be valid format starting with iqn, eui, or naa")
-	case !known || !regexp.MustCompile(pattern).MatchString(name):
+	if pattern, known := patterns[name[:min(3, len(name))]]; !known {
+		e.Invalid(p, name, "must be valid format"+formats)
+	} else if !regexp.MustCompile(pattern).MatchString(name) {
 		e.Invalid(p, name, "must be valid format")
 	}
 }

@@ -33,7 +33,7 @@ func ValidateUpdate(pod, old *corev1.Pod) field.ErrorList {
 	}
 	c.addedTolerations(p.Child("tolerations"), pod.Spec.Tolerations, old.Spec.Tolerations)
 	for i, gate := range pod.Spec.SchedulingGates {
-		if !slices.Contains(old.Spec.SchedulingGates, gate) {
+		if !slices.Contains(old.Spec.SchedulingGates, gate) && !slices.Contains(pod.Spec.SchedulingGates[i+1:], gate) {
 			c.Forbidden(p.Child("schedulingGates").Index(i).Child("name"), fmt.Sprintf("only deletion is allowed, but found new scheduling gate '%s'", gate.Name))
 		}
 	}

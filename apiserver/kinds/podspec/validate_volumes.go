@@ -2,6 +2,8 @@ package podspec
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -48,25 +50,35 @@ type source struct {
 	check func(at *field.Path)
 	// shown is where what is wrong inside is shown, if not below name.
 	shown string
+	// more says that the source may be there beside others.
+	more bool
+	// also checks something of a source that is there beside others, too.
+	also func()
 }
 
-// oneSource requires one source to be set and checks it.
-func oneSource(e *check.Errors, p *field.Path, sources []source) {
+// oneSource requires one source to be set and checks it. The order is that of
+// the names, in which kube-apiserver looks for them.
+func oneSource(e *check.Errors, p *field.Path, order string, sources []source) {
+	names := strings.Fields(order)
+	slices.SortFunc(sources, func(a, b source) int { return slices.Index(names, a.name) - slices.Index(names, b.name) })
 	one := false
 	for _, s := range sources {
 		if !s.set {
 			continue
 		}
-		if one {
+		if one && !s.more {
 			e.Forbidden(p.Child(s.name), "may not specify more than 1 volume type")
-			continue
+		} else {
+			one = true
+			at := s.name
+			if s.shown != "" {
+				at = s.shown
+			}
+			s.check(p.Child(at))
 		}
-		one = true
-		at := s.name
-		if s.shown != "" {
-			at = s.shown
+		if s.also != nil {
+			s.also()
 		}
-		s.check(p.Child(at))
 	}
 	if !one {
 		e.Required(p, "must specify a volume type")
@@ -93,7 +105,7 @@ func (c *checker) volume(v *corev1.Volume, p *field.Path) {
 		{set: s.PersistentVolumeClaim != nil, name: "persistentVolumeClaim", check: func(at *field.Path) {
 			c.NotEmpty(at.Child("claimName"), s.PersistentVolumeClaim.ClaimName)
 		}},
-		{set: s.DownwardAPI != nil, name: "downwardAPI", check: func(at *field.Path) {
+		{set: s.DownwardAPI != nil, name: "downwarAPI" /* misspelled by kube-apiserver */, shown: "downwardAPI", check: func(at *field.Path) {
 			c.mode(at.Child("defaultMode"), s.DownwardAPI.DefaultMode)
 			for i := range s.DownwardAPI.Items {
 				c.downward(at, &s.DownwardAPI.Items[i])
@@ -129,10 +141,14 @@ func (c *checker) volume(v *corev1.Volume, p *field.Path) {
 			c.pullPolicy(at.Child("pullPolicy"), s.Image.PullPolicy)
 		}},
 	}
-	oneSource(&c.Errors, p, append(own, c.storageSources(s)...))
-	if i := s.ISCSI; i != nil && i.InitiatorName != nil && len(v.Name)+1+len(i.TargetPortal) > 64 {
-		c.Invalid(p.Child("name"), v.Name, iscsiTooLong)
-	}
+	const order = "emptyDir hostPath gitRepo gcePersistentDisk awsElasticBlockStore secret nfs iscsi glusterfs flocker persistentVolumeClaim " +
+		"rbd cinder cephFS quobyte downwarAPI fc flexVolume configMap azureFile vsphereVolume photonPersistentDisk portworxVolume azureDisk " +
+		"storageos projected scaleIO csi ephemeral image"
+	oneSource(&c.Errors, p, order, append(own, c.storageSources(s, func() {
+		if i := s.ISCSI; i.InitiatorName != nil && len(v.Name)+1+len(i.TargetPortal) > 64 {
+			c.Invalid(p.Child("name"), v.Name, iscsiTooLong)
+		}
+	})...))
 }
 
 func (c *checker) mode(p *field.Path, mode *int32) {
@@ -183,7 +199,7 @@ func (c *checker) ephemeral(p *field.Path, s *corev1.EphemeralVolumeSource) {
 	}
 	at := p.Child("volumeClaimTemplate")
 	TemplateMetadata(&c.Errors, at.Child("metadata"), &t.ObjectMeta)
-	ValidateClaim(&c.Errors, at.Child("spec"), &t.Spec)
+	ValidateClaim(&c.Errors, at.Child("spec"), &t.Spec, nil)
 }
 
 // TemplateMetadata refuses all metadata but valid labels and annotations.
@@ -206,8 +222,9 @@ func TemplateMetadata(e *check.Errors, p *field.Path, m *metav1.ObjectMeta) {
 	}
 }
 
-// ValidateClaim checks what a volume claim asks for.
-func ValidateClaim(e *check.Errors, p *field.Path, spec *corev1.PersistentVolumeClaimSpec) {
+// ValidateClaim checks what a volume claim asks for; old is what it asked for
+// before, or nil.
+func ValidateClaim(e *check.Errors, p *field.Path, spec, old *corev1.PersistentVolumeClaimSpec) {
 	if len(spec.AccessModes) == 0 {
 		e.Required(p.Child("accessModes"), "at least 1 access mode is required")
 	}
@@ -224,11 +241,13 @@ func ValidateClaim(e *check.Errors, p *field.Path, spec *corev1.PersistentVolume
 	}
 	check.OptionalOneOf(e, p.Child("volumeMode"), spec.VolumeMode, corev1.PersistentVolumeBlock, corev1.PersistentVolumeFilesystem)
 	from, ref := spec.DataSource, spec.DataSourceRef
+	// A group is not looked at again.
+	anyGroup := old != nil && (old.DataSource != nil && old.DataSource.APIGroup != nil || old.DataSourceRef != nil && old.DataSourceRef.APIGroup != nil)
 	if from != nil {
-		dataSource(e, p.Child("dataSource"), from.APIGroup, from.Kind, from.Name)
+		dataSource(e, p.Child("dataSource"), from.APIGroup, from.Kind, from.Name, anyGroup)
 	}
 	if ref != nil {
-		dataSource(e, p.Child("dataSourceRef"), ref.APIGroup, ref.Kind, ref.Name)
+		dataSource(e, p.Child("dataSourceRef"), ref.APIGroup, ref.Kind, ref.Name, anyGroup)
 		if ns := ref.Namespace; ns != nil && *ns != "" {
 			e.Messages(p.Child("dataSourceRef", "namespace"), *ns, apivalidation.ValidateNamespaceName(*ns, false))
 		}
@@ -245,7 +264,7 @@ func ValidateClaim(e *check.Errors, p *field.Path, spec *corev1.PersistentVolume
 	}
 }
 
-func dataSource(e *check.Errors, p *field.Path, group *string, kind, name string) {
+func dataSource(e *check.Errors, p *field.Path, group *string, kind, name string, anyGroup bool) {
 	e.NotEmpty(p.Child("name"), name)
 	e.NotEmpty(p.Child("kind"), kind)
 	if group == nil || *group == "" {
@@ -254,7 +273,9 @@ func dataSource(e *check.Errors, p *field.Path, group *string, kind, name string
 		}
 		return
 	}
-	e.DNSSubdomain(p.Child("apiGroup"), *group)
+	if !anyGroup {
+		e.DNSSubdomain(p.Child("apiGroup"), *group)
+	}
 }
 
 // AccessModes checks in what ways a volume may be used.

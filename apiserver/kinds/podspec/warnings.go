@@ -13,58 +13,74 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-var oldLabels = map[string]string{
-	"beta.kubernetes.io/arch":                  `deprecated since v1.14; use "kubernetes.io/arch" instead`,
-	"beta.kubernetes.io/os":                    `deprecated since v1.14; use "kubernetes.io/os" instead`,
-	"beta.kubernetes.io/instance-type":         `deprecated since v1.17; use "node.kubernetes.io/instance-type" instead`,
-	"failure-domain.beta.kubernetes.io/region": `deprecated since v1.17; use "topology.kubernetes.io/region" instead`,
-	"failure-domain.beta.kubernetes.io/zone":   `deprecated since v1.17; use "topology.kubernetes.io/zone" instead`,
-}
-
 type warnings struct{ list []string }
 
 func (w *warnings) say(p *field.Path, text string, args ...any) {
 	w.list = append(w.list, p.String()+": "+fmt.Sprintf(text, args...))
 }
 
-// TemplateWarnings are the Warnings about a template at p of an object whose
-// name its pods' names start with, unless the template is as it was; old is
-// nil for a new object.
-func TemplateWarnings(p *field.Path, name string, t, old *corev1.PodTemplateSpec) []string {
-	if old != nil {
-		if equality.Semantic.DeepEqual(t, old) {
-			return nil
-		}
-		return Warnings(p, &t.ObjectMeta, &t.Spec)
-	}
+// NewTemplateWarnings are the Warnings about a template at p of a new object
+// whose name its pods' names start with.
+func NewTemplateWarnings(p *field.Path, name string, t *corev1.PodTemplateSpec) []string {
+	return append(NameWarnings(name), TemplateWarnings(p, t)...)
+}
+
+// NameWarnings is what is worth mentioning about the name of a new object that
+// its pods' names start with.
+func NameWarnings(name string) []string {
 	w := &warnings{}
-	if msgs := validation.IsDNS1123Label(name); len(msgs) > 0 && name != "" {
+	if msgs := validation.IsDNS1123Label(name); len(msgs) > 0 {
 		w.say(field.NewPath("metadata", "name"), "this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is recommended: %v", msgs)
 	}
-	return append(w.list, Warnings(p, &t.ObjectMeta, &t.Spec)...)
+	return w.list
+}
+
+// TemplateWarnings are the Warnings about a template at p, if there is one.
+func TemplateWarnings(p *field.Path, t *corev1.PodTemplateSpec) []string {
+	if t == nil {
+		return nil
+	}
+	return Warnings(p, &t.ObjectMeta, &t.Spec)
 }
 
 // Warnings are what is worth mentioning about the pods of a template at p, or
 // about a pod with p nil.
 func Warnings(p *field.Path, meta *metav1.ObjectMeta, s *corev1.PodSpec) []string {
 	w, spec := &warnings{}, p.Child("spec")
+	bytes := []corev1.ResourceName{corev1.ResourceMemory, corev1.ResourceEphemeralStorage}
 	for _, key := range slices.Sorted(maps.Keys(s.NodeSelector)) {
-		if msg, old := oldLabels[key]; old {
+		if msg := OldNodeLabel(key); msg != "" {
 			w.say(spec.Child("nodeSelector").Key(key), "%s", msg)
+		}
+	}
+	if a := s.Affinity; a != nil && a.NodeAffinity != nil {
+		at := spec.Child("affinity", "nodeAffinity")
+		w.nodeSelector(at.Child("requiredDuringSchedulingIgnoredDuringExecution"), a.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution)
+		for i, t := range a.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution {
+			w.nodeTerm(at.Child("preferredDuringSchedulingIgnoredDuringExecution").Index(i).Child("preference"), t.Preference, true)
 		}
 	}
 	for i, t := range s.TopologySpreadConstraints {
 		p := spec.Child("topologySpreadConstraints").Index(i)
-		if msg, old := oldLabels[t.TopologyKey]; old {
+		if msg := OldNodeLabel(t.TopologyKey); msg != "" {
 			w.say(p.Child("topologyKey"), "%s is %s", t.TopologyKey, msg)
 		}
 		w.matchesNone(p, t.LabelSelector)
 	}
+	w.annotations(p.Child("metadata", "annotations"), meta.Annotations, [][2]string{
+		{"scheduler.alpha.kubernetes.io/critical-pod", `non-functional in v1.16+; use the "priorityClassName" field instead`},
+		{"security.alpha.kubernetes.io/sysctls", `non-functional in v1.11+; use the "sysctls" field instead`},
+		{"security.alpha.kubernetes.io/unsafe-sysctls", `non-functional in v1.11+; use the "sysctls" field instead`},
+	})
 	w.volumes(spec.Child("volumes"), s.Volumes)
+	w.overlaps(s.Volumes)
 	w.twice(spec, s)
-	w.quantities(spec, "overhead", s.Overhead)
+	for _, r := range bytes {
+		w.fraction(spec.Child("overhead"), s.Overhead, r)
+	}
 	w.containers(p, meta, s)
 	w.ports(spec, s)
+	w.portNames(spec, s)
 	if n := s.TerminationGracePeriodSeconds; n != nil && *n < 0 {
 		w.say(spec.Child("terminationGracePeriodSeconds"), "must be >= 0; negative values are invalid and will be treated as 1")
 	}
@@ -85,6 +101,15 @@ func Warnings(p *field.Path, meta *metav1.ObjectMeta, s *corev1.PodSpec) []strin
 	return w.list
 }
 
+// annotations mentions those of the pairs of annotations and texts that are set.
+func (w *warnings) annotations(p *field.Path, set map[string]string, old [][2]string) {
+	for _, a := range old {
+		if _, ok := set[a[0]]; ok {
+			w.say(p.Key(a[0]), "%s", a[1])
+		}
+	}
+}
+
 func (w *warnings) matchesNone(p *field.Path, s *metav1.LabelSelector) {
 	if s == nil {
 		w.say(p.Child("labelSelector"), "a null labelSelector results in matching no pod")
@@ -100,13 +125,24 @@ func (w *warnings) terms(p *field.Path, required []corev1.PodAffinityTerm, prefe
 	}
 }
 
+// oldSource is a volume source that has had its day.
+type oldSource struct {
+	name string
+	is   bool
+	text string
+}
+
+func (w *warnings) sources(p *field.Path, list []oldSource) {
+	for _, old := range list {
+		if old.is {
+			w.say(p.Child(old.name), "%s", old.text)
+		}
+	}
+}
+
 func (w *warnings) volumes(p *field.Path, list []corev1.Volume) {
 	for i, v := range list {
-		for _, old := range []struct {
-			name string
-			is   bool
-			text string
-		}{
+		w.sources(p.Index(i), []oldSource{
 			{"photonPersistentDisk", v.PhotonPersistentDisk != nil, "deprecated in v1.11, non-functional in v1.16+"},
 			{"gitRepo", v.GitRepo != nil, "deprecated in v1.11, and disabled by default in v1.33+"},
 			{"scaleIO", v.ScaleIO != nil, "deprecated in v1.16, non-functional in v1.22+"},
@@ -114,13 +150,14 @@ func (w *warnings) volumes(p *field.Path, list []corev1.Volume) {
 			{"storageOS", v.StorageOS != nil, "deprecated in v1.22, non-functional in v1.25+"},
 			{"quobyte", v.Quobyte != nil, "deprecated in v1.22, non-functional in v1.25+"},
 			{"glusterfs", v.Glusterfs != nil, "deprecated in v1.25, non-functional in v1.26+"},
+		})
+		if e := v.Ephemeral; e != nil && e.VolumeClaimTemplate != nil {
+			w.claim(p.Index(i).Child("ephemeral", "volumeClaimTemplate", "spec"), &e.VolumeClaimTemplate.Spec)
+		}
+		w.sources(p.Index(i), []oldSource{
 			{"cephfs", v.CephFS != nil, "deprecated in v1.28, non-functional in v1.31+"},
 			{"rbd", v.RBD != nil, "deprecated in v1.28, non-functional in v1.31+"},
-		} {
-			if old.is {
-				w.say(p.Index(i).Child(old.name), "%s", old.text)
-			}
-		}
+		})
 	}
 }
 
@@ -133,22 +170,24 @@ func (w *warnings) twice(p *field.Path, s *corev1.PodSpec) {
 		}
 		ips[a.IP] = true
 	}
+	secrets := p.Child("imagePullSecrets")
 	for i, r := range s.ImagePullSecrets {
-		at := p.Child("imagePullSecrets").Index(i).Child("name")
 		if names[r.Name] {
-			w.say(at, "duplicate name %q", r.Name)
+			w.say(secrets.Index(i).Child("name"), "duplicate name %q", r.Name)
 		}
-		if names[r.Name] = true; r.Name == "" {
-			w.say(at, "invalid empty name %q", r.Name)
+		names[r.Name] = true
+	}
+	for i, r := range s.ImagePullSecrets {
+		if r.Name == "" {
+			w.say(secrets.Index(i).Child("name"), "invalid empty name %q", r.Name)
 		}
 	}
 }
 
-func (w *warnings) quantities(p *field.Path, name string, list corev1.ResourceList) {
-	for _, r := range []corev1.ResourceName{corev1.ResourceMemory, corev1.ResourceEphemeralStorage} {
-		if q, ok := list[r]; ok && q.MilliValue()%1000 != 0 {
-			w.say(p.Child(name).Key(string(r)), "fractional byte value %q is invalid, must be an integer", q.String())
-		}
+// fraction mentions an amount that is not a whole number of bytes.
+func (w *warnings) fraction(p *field.Path, list corev1.ResourceList, r corev1.ResourceName) {
+	if q, ok := list[r]; ok && q.MilliValue()%1000 != 0 {
+		w.say(p.Key(string(r)), "fractional byte value %q is invalid, must be an integer", q.String())
 	}
 }
 
@@ -160,13 +199,17 @@ func (w *warnings) containers(p *field.Path, meta *metav1.ObjectMeta, s *corev1.
 		}
 	}
 	mention(corev1.SeccompPodAnnotationKey, s.SecurityContext != nil && s.SecurityContext.SeccompProfile != nil, seccompMoved)
-	c := &checker{spec: s}
+	c, bytes := &checker{spec: s}, []corev1.ResourceName{corev1.ResourceMemory, corev1.ResourceEphemeralStorage}
 	c.each(p.Child("spec"), func(ctr *corev1.Container, at *field.Path) {
 		sc := ctr.SecurityContext
 		mention(corev1.SeccompContainerAnnotationKeyPrefix+ctr.Name, sc != nil && sc.SeccompProfile != nil, seccompMoved)
-		mention(corev1.DeprecatedAppArmorBetaContainerAnnotationKeyPrefix+ctr.Name, sc != nil && sc.AppArmorProfile != nil, appArmorMoved)
-		w.quantities(at.Child("resources"), "limits", ctr.Resources.Limits)
-		w.quantities(at.Child("resources"), "requests", ctr.Resources.Requests)
+		if p != nil { // AppArmorFields tells it of a pod
+			w.appArmor(annotations, meta, s, ctr)
+		}
+		for _, r := range bytes {
+			w.fraction(at.Child("resources", "limits"), ctr.Resources.Limits, r)
+			w.fraction(at.Child("resources", "requests"), ctr.Resources.Requests, r)
+		}
 		names := map[string]bool{}
 		for i, v := range ctr.Env {
 			ref := "$(" + v.Name + ")"
@@ -178,7 +221,7 @@ func (w *warnings) containers(p *field.Path, meta *metav1.ObjectMeta, s *corev1.
 	})
 }
 
-// ports mentions ports and names of ports that are there twice.
+// ports mentions ports that are there twice.
 func (w *warnings) ports(p *field.Path, s *corev1.PodSpec) {
 	type seen struct {
 		at   *field.Path
@@ -188,7 +231,7 @@ func (w *warnings) ports(p *field.Path, s *corev1.PodSpec) {
 	c := &checker{spec: s}
 	c.each(p, func(ctr *corev1.Container, p *field.Path) {
 		for i, x := range ctr.Ports {
-			at, named := p.Child("ports").Index(i), false
+			at := p.Child("ports").Index(i)
 			if x.HostIP != "" && x.HostPort == 0 {
 				w.say(at, "hostIP set without hostPort: %+v", x)
 			}
@@ -204,14 +247,42 @@ func (w *warnings) ports(p *field.Path, s *corev1.PodSpec) {
 						w.say(at, "dangerously ambiguous port definition with %s", old.at)
 					}
 				}
-				if x.Name != "" && x.Name == y.Name && !named {
-					named = true
-					w.say(at, "duplicate port name %q with %s, services and probes that select ports by name will use %s", x.Name, old.at, old.at)
-				}
 			}
 			all = append(all, seen{at, x})
 		}
 	})
+}
+
+func (w *warnings) portNames(p *field.Path, s *corev1.PodSpec) {
+	first := map[string]*field.Path{}
+	c := &checker{spec: s}
+	c.each(p, func(ctr *corev1.Container, p *field.Path) {
+		for i, x := range ctr.Ports {
+			at := p.Child("ports").Index(i)
+			if x.Name == "" {
+				continue
+			}
+			if other := first[x.Name]; other != nil {
+				w.say(at, "duplicate port name %q with %s, services and probes that select ports by name will use %s", x.Name, other, other)
+			} else {
+				first[x.Name] = at
+			}
+		}
+	})
+}
+
+// appArmor mentions an annotation in the place of a field, unless the pod's
+// field says the same.
+func (w *warnings) appArmor(p *field.Path, meta *metav1.ObjectMeta, s *corev1.PodSpec, ctr *corev1.Container) {
+	key := corev1.DeprecatedAppArmorBetaContainerAnnotationKeyPrefix + ctr.Name
+	value, ok := meta.Annotations[key]
+	if !ok || ctr.SecurityContext != nil && ctr.SecurityContext.AppArmorProfile != nil {
+		return
+	}
+	if sc := s.SecurityContext; sc != nil && sc.AppArmorProfile != nil && equality.Semantic.DeepEqual(sc.AppArmorProfile, appArmorField(value)) {
+		return
+	}
+	w.say(p.Key(key), "%s", appArmorMoved)
 }
 
 const (
