@@ -146,6 +146,9 @@ func (d *definition) encode(obj kinds.Object) ([]byte, error) {
 	}
 	u := obj.(*unstructured.Unstructured)
 	u.Object = stored.(*unstructured.Unstructured).Object
+	if err := d.storage.tidy(u); err != nil {
+		return nil, err
+	}
 	var b bytes.Buffer
 	if err := json.NewEncoder(&b).Encode(u.Object); err != nil {
 		return nil, err

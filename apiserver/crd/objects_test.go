@@ -272,6 +272,18 @@ func TestApply(t *testing.T) {
 		if err != nil || !strings.Contains(string(data), `k:{\"name\":\"z\"}`) {
 			t.Errorf("managed fields %s, %v", data, err)
 		}
+		// Nulls in metadata are emptied, also where nothing is stored; a null
+		// in a field of the schema is refused.
+		loose := widget(t, "b", "{size: 1, inner: {apiVersion: v1, kind: X, metadata: {name: x}, free: 1}}")
+		loose.Object["metadata"].(map[string]any)["labels"] = map[string]any{"x": nil}
+		for _, dryRun := range [][]string{{metav1.DryRunAll}, nil, {metav1.DryRunAll}} {
+			if got, err = things.Apply(ctx, "b", loose, metav1.ApplyOptions{FieldManager: "one", DryRun: dryRun}); err != nil {
+				t.Fatal(err)
+			}
+			expect(t, got, "metadata.labels", `{"x":""}`)
+		}
+		_, err = apply("one", "{size: 1, color: null}")
+		says(t, err, `spec.color in body must be of type string: "null"`)
 		// Whoever wrote in another version owns what that version shows.
 		beta := widget(t, "a", "{size: 2}")
 		beta.SetAPIVersion("example.com/v1beta1")

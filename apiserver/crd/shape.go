@@ -54,18 +54,11 @@ func (s *served) coerce(u *unstructured.Unstructured, from source) (unknown []st
 		if err != nil {
 			return nil, err
 		}
-		if !s.of.crd.Spec.PreserveUnknownFields {
-			pruned := pruning.PruneWithOptions(u.Object, shape, true, schema.UnknownFieldPathOptions{TrackUnknownFieldPaths: from == fromClient})
-			unknown = append(unknown, pruned...)
-			defaulting.PruneNonNullableNullsWithoutDefaults(u.Object, shape)
+		dropped, err := s.trim(u, shape, from)
+		if err != nil {
+			return nil, err
 		}
-		fieldErr, embedded := objectmeta.CoerceWithOptions(nil, u.Object, shape, false, objectmeta.CoerceOptions{
-			DropInvalidFields: from == fromStore, ReturnUnknownFieldPaths: from == fromClient,
-		})
-		if fieldErr != nil {
-			return nil, fieldErr
-		}
-		unknown = append(unknown, embedded...)
+		unknown = append(unknown, dropped...)
 		if from == fromStore && meta.Generation == 0 {
 			meta.Generation = 1
 		}
@@ -80,6 +73,51 @@ func (s *served) coerce(u *unstructured.Unstructured, from source) (unknown []st
 		err = objectmeta.SetObjectMeta(u.Object, meta)
 	}
 	return unknown, err
+}
+
+// trim is coerce for all but the metadata of the whole.
+func (s *served) trim(u *unstructured.Unstructured, shape *schema.Structural, from source) (unknown []string, err error) {
+	if !s.of.crd.Spec.PreserveUnknownFields {
+		unknown = pruning.PruneWithOptions(u.Object, shape, true, schema.UnknownFieldPathOptions{TrackUnknownFieldPaths: from == fromClient})
+		defaulting.PruneNonNullableNullsWithoutDefaults(u.Object, shape)
+	}
+	fieldErr, embedded := objectmeta.CoerceWithOptions(nil, u.Object, shape, false, objectmeta.CoerceOptions{
+		DropInvalidFields: from == fromStore, ReturnUnknownFieldPaths: from == fromClient,
+	})
+	if fieldErr != nil {
+		return nil, fieldErr
+	}
+	return append(unknown, embedded...), nil
+}
+
+// tidy brings into shape what is to be stored: an applied configuration comes
+// so far with fields that the schema does not know, and with nulls.
+func (s *served) tidy(u *unstructured.Unstructured) error {
+	meta, _ := u.Object["metadata"].(map[string]any)
+	for _, v := range meta {
+		if !hasNull(v) {
+			continue
+		}
+		_, err := s.coerce(u, fromClient)
+		return err
+	}
+	shape, err := s.shape()
+	if err != nil {
+		return err
+	}
+	_, err = s.trim(u, shape, fromClient)
+	return err
+}
+
+// hasNull reports whether there is a null in v or, if it is a map, in that.
+func hasNull(v any) bool {
+	m, _ := v.(map[string]any)
+	for _, v := range m {
+		if v == nil {
+			return true
+		}
+	}
+	return v == nil
 }
 
 // shape is the schema of a version; nil of one that there is not.

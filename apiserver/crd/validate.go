@@ -106,7 +106,8 @@ func (s *served) validateUpdate(ctx context.Context, obj, old kinds.Object) fiel
 	pair := c.pair(u, was)
 	errs := s.typeMeta(u)
 	if len(errs) == 0 {
-		errs = schemavalidation.ValidateCustomResourceUpdate(nil, u.Object, was.Object, c.whole, schemavalidation.WithRatcheting(pair))
+		errs = validation.ValidateObjectMetaAccessorUpdate(u, was, field.NewPath("metadata"))
+		errs = append(errs, schemavalidation.ValidateCustomResourceUpdate(nil, u.Object, was.Object, c.whole, schemavalidation.WithRatcheting(pair))...)
 		errs = append(errs, s.scaleSpec(u)...)
 		errs = append(errs, s.scaleStatus(u)...)
 	}
@@ -128,8 +129,9 @@ func (s *served) validateStatus(ctx context.Context, obj, old kinds.Object) fiel
 	}
 	errs := s.typeMeta(u)
 	if len(errs) == 0 {
+		errs = validation.ValidateObjectMetaAccessorUpdate(u, was, field.NewPath("metadata"))
 		if status, ok := u.Object["status"]; ok {
-			errs = schemavalidation.ValidateCustomResourceUpdate(field.NewPath("status"), status, was.Object["status"], c.status, options...)
+			errs = append(errs, schemavalidation.ValidateCustomResourceUpdate(field.NewPath("status"), status, was.Object["status"], c.status, options...)...)
 		}
 		errs = append(errs, s.scaleStatus(u)...)
 	}

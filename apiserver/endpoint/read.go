@@ -119,7 +119,14 @@ func (h *Handler) answerList(w http.ResponseWriter, r *request, l *registry.List
 		if out.As.Kind != "PartialObjectMetadataList" {
 			return conversionError("you requested PartialObjectMetadata, but the requested object is a list (" + typeName(r.resource, r.resource.ListType.GVK) + ")")
 		}
-		typ = codec.NewType(partialKind(out, "List"), codec.Untagged)
+		kind := partialKind(out, "List")
+		if len(l.Items) == 0 { // the items are null then
+			none := &metav1.PartialObjectMetadataList{ListMeta: l.Meta}
+			none.SetGroupVersionKind(kind)
+			h.write(w, r.Request, http.StatusOK, none, out)
+			return nil
+		}
+		typ = codec.NewType(kind, codec.Untagged)
 	}
 	items := make([][]byte, len(l.Items))
 	head := codec.Parts(nil)

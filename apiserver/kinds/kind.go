@@ -50,7 +50,9 @@ type Kind struct {
 	StoredOnly bool
 	// Encode and Decode, if set, write and read what the store holds instead
 	// of the type's protobuf or JSON form. An object to encode has no
-	// resourceVersion; a decoded one has its defaults.
+	// resourceVersion, and Encode may bring it into shape: it is also asked,
+	// of any object, where a dry run stores nothing. A decoded object has its
+	// defaults.
 	Encode func(obj Object) ([]byte, error)
 	Decode func(value []byte) (Object, error)
 	// Between, if set, converts an object that one version shows to another,

@@ -194,6 +194,9 @@ func (r *Resource) storeNew(ctx context.Context, key string, obj kinds.Object, d
 		if it != nil {
 			return nil, r.exists(it)
 		}
+		if err := r.shape(obj); err != nil {
+			return nil, err
+		}
 		return cache.NewItem(r.hub, key, nil, obj, 0), nil
 	}
 	value, err := r.encodeStored(obj)

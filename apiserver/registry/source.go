@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/fields"
@@ -188,6 +189,17 @@ func (r *Resource) encodeStored(obj kinds.Object) ([]byte, error) {
 		return nil, err
 	}
 	return append(bytes.Clone(r.stored.Object(codec.JSON, body).Bytes()), '\n'), nil
+}
+
+// shape makes of an object that is not stored what storing makes of it.
+func (r *Resource) shape(obj kinds.Object) error {
+	if r.base.Encode == nil {
+		return nil
+	}
+	if _, err := r.base.Encode(obj); err != nil {
+		return apierrors.NewInternalError(err)
+	}
+	return nil
 }
 
 // encoder makes the forms of items; carriers are annotations that are not

@@ -306,6 +306,9 @@ func (r *Resource) prepareUpdate(ctx context.Context, obj, old kinds.Object, w *
 func (r *Resource) swap(ctx context.Context, it *cache.Item, from origin, obj kinds.Object, dryRun kinds.DryRun) (*cache.Item, error) {
 	r.clearEmpty(obj)
 	if dryRun {
+		if err := r.shape(obj); err != nil {
+			return nil, err
+		}
 		return cache.NewItem(r.hub, it.Key, nil, obj, it.Revision), nil
 	}
 	obj.SetResourceVersion("")

@@ -123,7 +123,6 @@ func (j *judge) selectable(list []internal.SelectableField, of *internal.JSONSch
 	schema, err := structuralschema.NewStructural(of)
 	if err != nil {
 		j.Invalid(at, "", err.Error())
-		return
 	}
 	seen := map[string]bool{}
 	for i := range list {
@@ -131,6 +130,9 @@ func (j *judge) selectable(list []internal.SelectableField, of *internal.JSONSch
 		if path == "" {
 			j.Required(p, "")
 			continue
+		}
+		if schema == nil {
+			continue // whether it leads anywhere is not known
 		}
 		clean, found, err := fieldPath(path, schema, cel.WithFieldPathAllowArrayNotation(false))
 		if err != nil {
