@@ -2,6 +2,8 @@ package registry
 
 import (
 	"context"
+	"fmt"
+	"runtime/debug"
 	"sync"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -49,7 +51,7 @@ func (r *Resource) DeleteCollection(ctx context.Context, w Write, options *metav
 				one := w
 				obj := found.Items[i].Object
 				one.Namespace, one.Name = obj.GetNamespace(), obj.GetName()
-				if _, err := r.Delete(ctx, one, options); err != nil && !apierrors.IsNotFound(err) {
+				if err := r.deleteOne(ctx, one, options); err != nil && !apierrors.IsNotFound(err) {
 					once.Do(func() { first = err; cancel() })
 				}
 			}
@@ -72,6 +74,19 @@ func (r *Resource) DeleteCollection(ctx context.Context, w Write, options *metav
 		return nil, first
 	}
 	return found, nil
+}
+
+// deleteOne deletes an object of a collection; a panic is its error, for no
+// request is there to catch it.
+func (r *Resource) deleteOne(ctx context.Context, w Write, options *metav1.DeleteOptions) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.registry.log.Error("panic while deleting an object of a collection", "resource", r.GVR, "name", w.Name, "panic", p, "stack", string(debug.Stack()))
+			err = apierrors.NewInternalError(fmt.Errorf("this request caused apiserver to panic: %v", p))
+		}
+	}()
+	_, err = r.Delete(ctx, w, options)
+	return err
 }
 
 // listAll lists a collection that is to be deleted: what options name, in

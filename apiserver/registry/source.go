@@ -25,6 +25,19 @@ func tagging(obj kinds.Object) codec.Tagging {
 	return codec.Untagged
 }
 
+// guarded makes an error of a panic in reading a stored object, which happens
+// outside of any request.
+func guarded(decode func(value []byte) (kinds.Object, error)) func(value []byte) (kinds.Object, error) {
+	return func(value []byte) (obj kinds.Object, err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				obj, err = nil, fmt.Errorf("reading it panics: %v", p)
+			}
+		}()
+		return decode(value)
+	}
+}
+
 // source says how the cache reads and writes the objects of a kind.
 func (r *Resource) source(k *kinds.Kind) *cache.Source {
 	decode := k.Decode
@@ -39,7 +52,7 @@ func (r *Resource) source(k *kinds.Kind) *cache.Source {
 	}
 	s := &cache.Source{
 		StorageKey: k.StorageKey,
-		Decode:     decode,
+		Decode:     guarded(decode),
 		Encode:     encoder(k.Carriers),
 		Fields:     func(obj kinds.Object) fields.Set { return selectable(k, obj) },
 	}
