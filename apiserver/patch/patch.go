@@ -124,6 +124,9 @@ func Strategic(doc map[string]any, patch []byte, like any, s Strictness) (out, p
 	if err != nil {
 		return nil, nil, nil, apierrors.NewBadRequest(err.Error())
 	}
+	if err := checkCost(doc, parsed, like); err != nil {
+		return nil, nil, nil, err
+	}
 	out, err = strategicpatch.StrategicMergeMapPatch(doc, parsed, like)
 	switch {
 	case err == nil:

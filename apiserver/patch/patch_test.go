@@ -2,6 +2,7 @@ package patch
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -89,6 +90,29 @@ func TestStrategic(t *testing.T) {
 		}
 		check(t, c.patch, text, err, c.want, c.code)
 	}
+}
+
+// TestStrategicCost refuses lists that would take hours to merge.
+func TestStrategicCost(t *testing.T) {
+	list := func(n int) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, `,{"name":"c%d","ports":[{"containerPort":1}]}`, i)
+		}
+		return b.String()[1:]
+	}
+	doc := map[string]any{"spec": map[string]any{"containers": []any{map[string]any{"name": "a", "image": "x"}}}}
+	for n, code := range map[int]int32{100: 0, 20000: 413} {
+		_, _, _, err := Strategic(doc, []byte(`{"spec":{"containers":[`+list(n)+`]}}`), &corev1.Pod{}, Lenient)
+		check(t, fmt.Sprint(n), "", err, "", code)
+	}
+	// lists that are replaced cost nothing
+	var addresses strings.Builder
+	for range 20000 {
+		addresses.WriteString(`,{"ip":"10.0.0.1"}`)
+	}
+	_, _, _, err := Strategic(map[string]any{}, []byte(`{"subsets":[{"addresses":[`+addresses.String()[1:]+`]}]}`), &corev1.Endpoints{}, Lenient) //nolint:staticcheck // the longest lists there are
+	check(t, "endpoints", "", err, "", 0)
 }
 
 func check(t *testing.T, what, got string, err error, want string, code int32) {
