@@ -33,6 +33,7 @@ type Definition[T Object] struct {
 	TypeConverter managedfields.TypeConverter
 
 	ValidName          func(name string, prefix bool) []string // default: a DNS subdomain
+	MetadataLast       bool
 	RecheckName        bool
 	AnyFinalizer       bool
 	AnyStatusFinalizer bool
@@ -103,6 +104,7 @@ func (d Definition[T]) Kind() *Kind {
 		New: func() Object { return d.New() }, NewList: d.NewList, Views: d.Views, StoredOnly: d.StoredOnly,
 		StoredAs: d.StoredAs, TypeConverter: d.TypeConverter,
 		ValidName:          d.ValidName,
+		MetadataLast:       d.MetadataLast,
 		RecheckName:        d.RecheckName,
 		AnyFinalizer:       d.AnyFinalizer,
 		AnyStatusFinalizer: d.AnyStatusFinalizer,

@@ -68,6 +68,9 @@ type Kind struct {
 	// ValidName returns what is wrong with a name (or, with prefix, a
 	// generateName); never nil.
 	ValidName func(name string, prefix bool) []string
+	// MetadataLast judges the metadata of a new object only when Validate has
+	// found nothing.
+	MetadataLast bool
 	// RecheckName judges generateName at updates of the resource itself too.
 	RecheckName bool
 	// AnyFinalizer allows finalizers that do not say whose they are.

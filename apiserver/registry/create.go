@@ -141,7 +141,10 @@ func (r *Resource) prepareCreate(ctx context.Context, obj kinds.Object) error {
 	if k.PrepareCreate != nil {
 		k.PrepareCreate(ctx, obj)
 	}
-	errs := validation.ValidateObjectMetaAccessor(obj, k.Namespaced, k.ValidName, field.NewPath("metadata"))
+	var errs field.ErrorList
+	if !k.MetadataLast {
+		errs = validation.ValidateObjectMetaAccessor(obj, k.Namespaced, k.ValidName, field.NewPath("metadata"))
+	}
 	errs = append(errs, r.validateFinalizers(obj)...)
 	if k.Validate != nil {
 		errs = append(errs, k.Validate(ctx, obj)...)

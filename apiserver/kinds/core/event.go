@@ -59,6 +59,7 @@ func event() *kinds.Kind {
 		// Events of core/v1 may be called anything that fits in a URL, and have
 		// any finalizers.
 		ValidName:           func(string, bool) []string { return nil },
+		MetadataLast:        true,
 		AnyFinalizer:        true,
 		CreateOnUpdate:      true,
 		UnconditionalUpdate: true,

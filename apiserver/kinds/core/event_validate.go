@@ -27,12 +27,7 @@ func validateEvent(ctx context.Context, ev *corev1.Event) field.ErrorList {
 		return e.List
 	}
 	e.Finalizers(ev.Finalizers)
-	if ev.GenerateName != "" {
-		e.Messages(field.NewPath("metadata", "generateName"), ev.GenerateName, apivalidation.NameIsDNSSubdomain(ev.GenerateName, true))
-	}
-	if ev.Name != "" { // the registry requires one
-		e.Messages(field.NewPath("metadata", "name"), ev.Name, apivalidation.NameIsDNSSubdomain(ev.Name, false))
-	}
+	e.List = append(e.List, apivalidation.ValidateObjectMeta(&ev.ObjectMeta, true, apivalidation.NameIsDNSSubdomain, field.NewPath("metadata"))...)
 	eventSeries(e, ev)
 	if ev.EventTime.IsZero() {
 		e.Required(field.NewPath("eventTime"), "")
