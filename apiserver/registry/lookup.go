@@ -23,14 +23,22 @@ func (r *Registry) ResourceOf(gvk schema.GroupVersionKind) *Resource {
 	return nil
 }
 
-// TypeConverter knows the schema of all kinds.
+// TypeConverter knows the schema of all kinds that have a Go type.
 func (r *Registry) TypeConverter() managedfields.TypeConverter { return r.converter }
+
+// Types knows the schema of the objects.
+func (r *Resource) Types() managedfields.TypeConverter {
+	if c := r.Kind.TypeConverter; c != nil {
+		return c
+	}
+	return r.registry.converter
+}
 
 // Others are the other groups and versions that show the same objects, in no
 // order.
 func (r *Resource) Others() (others []*Resource) {
 	for _, res := range *r.registry.resources.Load() {
-		if res.Kind == r.Kind && res != r {
+		if res.base == r.base && res != r {
 			others = append(others, res)
 		}
 	}

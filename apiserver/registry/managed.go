@@ -39,11 +39,7 @@ func (r *Resource) fieldManager(subresource string) (*managedfields.FieldManager
 		if tagging(r.New()) != 0 {
 			make1 = managedfields.NewDefaultCRDFieldManager
 		}
-		types := r.Kind.TypeConverter
-		if types == nil {
-			types = r.registry.converter
-		}
-		l.manager, l.err = make1(types, converter{r}, converter{r}, converter{r}, r.GVK, r.GVK.GroupVersion(), subresource, r.resetFields(subresource))
+		l.manager, l.err = make1(r.Types(), converter{r}, converter{r}, converter{r}, r.GVK, r.GVK.GroupVersion(), subresource, r.resetFields(subresource))
 	})
 	return l.manager, l.err
 }

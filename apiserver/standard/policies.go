@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/managedfields"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 
 	"github.com/keelson-project/keelson/apiserver/admission/match"
@@ -65,13 +66,7 @@ func seenBy(r *registry.Registry, may authorizer.UnconditionalAuthorizer, namesp
 		Convert: func(obj runtime.Object, from, to match.Version, _ string) (runtime.Object, error) {
 			return convert(r, obj, from, to)
 		},
-		Default: func(obj runtime.Object, as match.Version) {
-			if res := r.Resource(as.Resource); res != nil && res.GVK == as.Kind {
-				if o, ok := obj.(kinds.Object); ok {
-					res.Default(o)
-				}
-			}
-		},
+		Settle: func(obj runtime.Object, as match.Version) error { return settle(r, obj, as) },
 	}
 }
 
@@ -83,7 +78,12 @@ func policies(r *registry.Registry, seen view.World) (*policy.Mutating, *policy.
 		}
 		return nil
 	}}
-	mutating := &policy.Mutating{World: world, Types: r.TypeConverter()}
+	mutating := &policy.Mutating{World: world, Types: func(as match.Version) managedfields.TypeConverter {
+		if res := r.Resource(as.Resource); res != nil && res.GVK == as.Kind {
+			return res.Types()
+		}
+		return r.TypeConverter()
+	}}
 	mutating.Source = &policy.Source[*admissionregistrationv1.MutatingAdmissionPolicy, *admissionregistrationv1.MutatingAdmissionPolicyBinding]{
 		Policies: derive(r, "mutatingadmissionpolicies", policy.NewPolicies(policy.MutatingSpec)),
 		Bindings: derive(r, "mutatingadmissionpolicybindings", policy.NewBindings(policy.MutatingBinding)),
@@ -126,6 +126,20 @@ func equivalent(r *registry.Registry, gvr schema.GroupVersionResource, subresour
 	}
 	slices.SortFunc(others, func(a, b match.Version) int { return cmp.Compare(a.Resource.String(), b.Resource.String()) })
 	return others
+}
+
+// settle fills in what an object leaves out, and drops what nobody knows.
+func settle(r *registry.Registry, obj runtime.Object, as match.Version) error {
+	res := r.Resource(as.Resource)
+	o, ok := obj.(kinds.Object)
+	if res == nil || !ok || res.GVK != as.Kind {
+		return nil
+	}
+	if _, err := res.Receive(o); err != nil {
+		return err
+	}
+	res.Default(o)
+	return nil
 }
 
 func convert(r *registry.Registry, obj runtime.Object, from, to match.Version) (runtime.Object, error) {

@@ -26,8 +26,8 @@ import (
 type Mutating struct {
 	World  *World
 	Source *Source[*v1.MutatingAdmissionPolicy, *v1.MutatingAdmissionPolicyBinding]
-	// Types knows the schema of all kinds.
-	Types managedfields.TypeConverter
+	// Types knows the schema of what is served in a version.
+	Types func(as match.Version) managedfields.TypeConverter
 }
 
 // Name implements admission.Plugin.
@@ -163,11 +163,13 @@ func (p *Mutating) invokeOne(ctx context.Context, request *view.Request, i *invo
 		if err == nil {
 			next, err = p.mutate(seen, &compiled.spec.Mutations[n], result)
 		}
+		if err == nil {
+			err = p.World.Settle(next, seen.Version)
+		}
 		if err != nil {
 			r.add(h, i.binding, err, metav1.StatusReasonInvalid)
 			continue
 		}
-		p.World.Default(next, seen.Version)
 		next = view.Tagged(next, seen.Kind)
 		if equality.Semantic.DeepEqual(seen.Object, next) {
 			continue

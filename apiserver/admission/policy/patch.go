@@ -15,6 +15,7 @@ import (
 	v1 "k8s.io/api/admissionregistration/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/managedfields"
 	"k8s.io/apiserver/pkg/cel/mutation"
 	"k8s.io/apiserver/pkg/cel/mutation/dynamic"
 	kjson "sigs.k8s.io/json"
@@ -49,22 +50,22 @@ func (p *Mutating) apply(seen *view.View, result ref.Val) (runtime.Object, error
 	}
 	config := &unstructured.Unstructured{Object: content}
 	config.SetGroupVersionKind(seen.Kind)
-	merged, err := p.merge(seen.Object, config)
+	merged, err := merge(p.Types(seen.Version), seen.Object, config)
 	if err != nil {
 		return nil, fmt.Errorf("error applying patch: %w", err)
 	}
 	return merged, nil
 }
 
-func (p *Mutating) merge(live runtime.Object, config *unstructured.Unstructured) (runtime.Object, error) {
-	fields, err := p.Types.ObjectToTyped(config)
+func merge(schemas managedfields.TypeConverter, live runtime.Object, config *unstructured.Unstructured) (runtime.Object, error) {
+	fields, err := schemas.ObjectToTyped(config)
 	if err != nil {
 		return nil, fmt.Errorf("failed to convert patch object to typed object: %w", err)
 	}
 	if whole := atomics(nil, fields.Schema(), fields.TypeRef(), fields.AsValue()); len(whole) > 0 {
 		return nil, fmt.Errorf("invalid ApplyConfiguration: may not mutate atomic arrays, maps or structs: %v", strings.Join(whole, ", "))
 	}
-	have, err := p.Types.ObjectToTyped(live, typed.AllowDuplicates)
+	have, err := schemas.ObjectToTyped(live, typed.AllowDuplicates)
 	if err != nil {
 		return nil, fmt.Errorf("failed to convert original object to typed object: %w", err)
 	}
@@ -72,7 +73,7 @@ func (p *Mutating) merge(live runtime.Object, config *unstructured.Unstructured)
 	if err != nil {
 		return nil, fmt.Errorf("failed to merge patch: %w", err)
 	}
-	out, err := p.Types.TypedToObject(merged)
+	out, err := schemas.TypedToObject(merged)
 	if err != nil {
 		return nil, fmt.Errorf("failed to convert typed object to object: %w", err)
 	}

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/managedfields"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/client-go/applyconfigurations"
 	"k8s.io/client-go/kubernetes/scheme"
@@ -77,10 +78,11 @@ func world() *World {
 			return authorizer.DecisionDeny, "", nil
 		}),
 		Convert: func(obj runtime.Object, _, _ match.Version, _ string) (runtime.Object, error) { return obj, nil },
-		Default: func(obj runtime.Object, _ match.Version) {
+		Settle: func(obj runtime.Object, _ match.Version) error {
 			if m, ok := obj.(*corev1.ConfigMap); ok && m.Data["defaulted"] == "" && m.Data["default"] != "" {
 				m.Data["defaulted"] = "yes"
 			}
+			return nil
 		},
 	}, Params: func(gvk schema.GroupVersionKind) Params {
 		switch gvk.Kind {
@@ -137,7 +139,9 @@ func mutatingStep(t *testing.T, texts ...string) *Mutating {
 	t.Helper()
 	policies, bindings := read[*v1.MutatingAdmissionPolicy, *v1.MutatingAdmissionPolicyBinding](t, texts)
 	return &Mutating{
-		World: world(), Types: applyconfigurations.NewTypeConverter(scheme.Scheme),
+		World: world(), Types: func(match.Version) managedfields.TypeConverter {
+			return applyconfigurations.NewTypeConverter(scheme.Scheme)
+		},
 		Source: &Source[*v1.MutatingAdmissionPolicy, *v1.MutatingAdmissionPolicyBinding]{
 			Policies: constant(NewPolicies(MutatingSpec), policies), Bindings: constant(NewBindings(MutatingBinding), bindings),
 		},

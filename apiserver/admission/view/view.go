@@ -32,8 +32,9 @@ type World struct {
 	match.World
 	// Authorizer answers what expressions ask of it.
 	Authorizer authorizer.UnconditionalAuthorizer
-	// Default fills in what an object leaves out that is served in a version.
-	Default func(obj runtime.Object, as match.Version)
+	// Settle fills in what an object leaves out that is served in a version,
+	// and drops what the version does not know.
+	Settle func(obj runtime.Object, as match.Version) error
 	// Convert returns an object that is served in one version as it is served
 	// in another, for a resource or a subresource.
 	Convert func(obj runtime.Object, from, to match.Version, subresource string) (runtime.Object, error)

@@ -141,7 +141,9 @@ func (p *Mutating) call(ctx context.Context, r *view.Request, seen *view.View, h
 		note{Configuration: h.configuration, Webhook: h.Name, Patch: patch, PatchType: answer.PatchType}.String())
 	next = view.Tagged(next, seen.Kind)
 	changed := !equality.Semantic.DeepEqual(seen.Object, next)
-	p.World.Default(next, seen.Version)
+	if err := p.World.Settle(next, seen.Version); err != nil {
+		return false, apierrors.NewInternalError(err)
+	}
 	if !changed && equality.Semantic.DeepEqual(seen.Object, next) {
 		return false, nil
 	}

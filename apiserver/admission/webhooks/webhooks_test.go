@@ -112,10 +112,11 @@ func world() *view.World {
 		Convert: func(obj runtime.Object, _, _ match.Version, _ string) (runtime.Object, error) {
 			return obj.DeepCopyObject(), nil
 		},
-		Default: func(obj runtime.Object, _ match.Version) {
+		Settle: func(obj runtime.Object, _ match.Version) error {
 			if m, ok := obj.(*corev1.ConfigMap); ok && m.Data["default"] == "yes" {
 				m.Data["defaulted"] = "yes"
 			}
+			return nil
 		},
 	}
 }
