@@ -198,6 +198,9 @@ func attributesOf(ctx context.Context, r *request, v *registry.Virtual, op admis
 		Operation: op, Resource: r.gvr, Kind: v.Kind, Subresource: r.info.Subresource, Namespace: r.namespace, Name: r.info.Name,
 		Object: obj, Options: opts, DryRun: dryRun,
 	}
+	if m, err := meta.Accessor(obj); a.Name == "" && obj != nil && err == nil {
+		a.Name = m.GetName()
+	}
 	a.User, _ = genericrequest.UserFrom(ctx)
 	return a
 }

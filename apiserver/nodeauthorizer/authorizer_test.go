@@ -21,7 +21,7 @@ import (
 
 // world are objects of two nodes, by the path of their collection.
 var world = []struct{ path, body string }{
-	{"/api/v1/namespaces/default/pods", `{"metadata":{"name":"mine"},"spec":{"nodeName":"n1","serviceAccountName":"sa","containers":[{"name":"a","image":"i","env":[{"name":"E","valueFrom":{"configMapKeyRef":{"name":"seen","key":"k"}}}]}],
+	{"/api/v1/namespaces/default/pods", `{"metadata":{"name":"mine"},"spec":{"nodeName":"n1","serviceAccountName":"sa","containers":[{"name":"a","image":"i","resources":{"requests":{"example.com/x":"1"},"limits":{"example.com/x":"1"}},"env":[{"name":"E","valueFrom":{"configMapKeyRef":{"name":"seen","key":"k"}}}]}],
 		"imagePullSecrets":[{"name":"pull"}],"resourceClaims":[{"name":"r","resourceClaimName":"devices"}],
 		"volumes":[{"name":"s","secret":{"secretName":"secret"}},{"name":"c","persistentVolumeClaim":{"claimName":"claim"}},{"name":"e","ephemeral":{"volumeClaimTemplate":{"spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1"}}}}}}]}}`},
 	{"/api/v1/namespaces/default/pods", `{"metadata":{"name":"theirs"},"spec":{"nodeName":"n2","serviceAccountName":"other","containers":[{"name":"a","image":"i"}],"volumes":[{"name":"s","secret":{"secretName":"other"}}]}}`},

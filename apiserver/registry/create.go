@@ -43,6 +43,9 @@ func (r *Resource) Create(ctx context.Context, obj kinds.Object, w Write) (*cach
 	if err := r.mutate(ctx, r.attributes(ctx, &w, admission.Create, obj, nil), obj); err != nil {
 		return nil, err
 	}
+	if err := r.EnsureNamespace(obj, w.Namespace); err != nil {
+		return nil, err
+	}
 	dedupOwners(ctx, obj, afterAdmission)
 	generate := obj.GetName() == "" && obj.GetGenerateName() != ""
 	for try := 1; ; try++ {

@@ -10,6 +10,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/operation"
 	"k8s.io/apimachinery/pkg/api/validation"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -142,7 +144,13 @@ func (r *Resource) createByChange(ctx context.Context, w *Write, f Changer) (*ca
 	if !tracked {
 		obj = r.track(nil, obj, w)
 	}
+	create := *w
+	create.Options = asCreateOptions(w.Options)
+	w = &create
 	if err := r.mutate(ctx, r.attributes(ctx, w, admission.Create, obj, nil), obj); err != nil {
+		return nil, err
+	}
+	if err := r.EnsureNamespace(obj, w.Namespace); err != nil {
 		return nil, err
 	}
 	dedupOwners(ctx, obj, afterAdmission)
@@ -151,6 +159,18 @@ func (r *Resource) createByChange(ctx context.Context, w *Write, f Changer) (*ca
 		return nil, errRace // somebody else was first; this is an update now
 	}
 	return it, err
+}
+
+// asCreateOptions makes the options of a create of those of an update that
+// creates.
+func asCreateOptions(options runtime.Object) runtime.Object {
+	u, ok := options.(*metav1.UpdateOptions)
+	if !ok {
+		return options
+	}
+	c := &metav1.CreateOptions{DryRun: u.DryRun, FieldManager: u.FieldManager, FieldValidation: u.FieldValidation}
+	c.SetGroupVersionKind(metav1.SchemeGroupVersion.WithKind("CreateOptions"))
+	return c
 }
 
 // replace is one try of an update of a known state.

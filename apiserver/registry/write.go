@@ -110,6 +110,9 @@ func (r *Resource) approve(ctx context.Context, w *Write, op admission.Operation
 		}
 	}
 	a := r.attributes(ctx, w, op, shown, was)
+	if a.Name == "" && op == admission.Create {
+		a.Name = obj.GetName() // made since the mutators were asked
+	}
 	return refused(r.registry.admission.Validate(ctx, a), a)
 }
 

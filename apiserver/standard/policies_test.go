@@ -12,6 +12,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 func about(group, version, resource string) *v1.MatchResources {
@@ -182,30 +183,83 @@ func TestScalesAreAdmitted(t *testing.T) {
 	}
 }
 
-// TestConnectionsAreAdmitted: whatever the method, and logs are none.
+// refuse makes a policy that refuses everything about a resource, with what a
+// CEL expression says.
+func (w *world) refuse(match *v1.MatchResources, message string) {
+	w.t.Helper()
+	ctx, c := w.t.Context(), w.admin.AdmissionregistrationV1()
+	match.ResourceRules[0].Operations = []v1.OperationType{v1.OperationAll}
+	policy := &v1.ValidatingAdmissionPolicy{ObjectMeta: metav1.ObjectMeta{GenerateName: "p-"}}
+	policy.Spec.MatchConstraints = match
+	policy.Spec.Validations = []v1.Validation{{Expression: "false", MessageExpression: message}}
+	policy, err := c.ValidatingAdmissionPolicies().Create(ctx, policy, metav1.CreateOptions{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	binding := &v1.ValidatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{GenerateName: "b-"}}
+	binding.Spec.PolicyName, binding.Spec.ValidationActions = policy.Name, []v1.ValidationAction{v1.Deny}
+	if _, err := c.ValidatingAdmissionPolicyBindings().Create(ctx, binding, metav1.CreateOptions{}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// TestConnectionsAreAdmitted: whatever the method, with the options that a
+// connection is asked for.
 func TestConnectionsAreAdmitted(t *testing.T) {
 	w := start(t)
+	w.account("default", "default")
+	w.pod("p", nil)
+	w.refuse(about("", "v1", "pods/*"), "request.operation + ' ' + object.kind + ' ' + (has(object.command) ? object.command[0] : '') + (has(object.path) ? object.path : '')")
+	rest := w.admin.CoreV1().RESTClient()
+	for what, err := range map[string]error{
+		"CONNECT PodExecOptions ls":     rest.Post().AbsPath("/api/v1/namespaces/default/pods/p/exec").Param("command", "ls").Do(t.Context()).Error(),
+		"CONNECT PodAttachOptions":      rest.Get().AbsPath("/api/v1/namespaces/default/pods/p/attach").Do(t.Context()).Error(),
+		"CONNECT PodProxyOptions /x/y":  rest.Get().AbsPath("/api/v1/namespaces/default/pods/p/proxy/x/y").Do(t.Context()).Error(),
+		"CONNECT PodPortForwardOptions": rest.Post().AbsPath("/api/v1/namespaces/default/pods/p/portforward").Do(t.Context()).Error(),
+	} {
+		if err == nil || !strings.Contains(err.Error(), what) {
+			t.Errorf("%v, want %s", err, what)
+		}
+	}
+	// Logs are read, not connected to.
+	if err := rest.Get().AbsPath("/api/v1/namespaces/default/pods/p/log").Do(t.Context()).Error(); err != nil && strings.Contains(err.Error(), "CONNECT") {
+		t.Error(err)
+	}
+}
+
+// TestWhatAdmissionIsTold: the name that the server has made, and the options
+// of a create where an update creates.
+func TestWhatAdmissionIsTold(t *testing.T) {
+	w := start(t)
+	ctx := t.Context()
+	w.refuse(about("", "v1", "configmaps"), "request.operation + ' ' + request.options.kind + ' ' + request.name.substring(0, 2)")
+	_, err := w.admin.CoreV1().ConfigMaps("default").Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{GenerateName: "g-"}}, metav1.CreateOptions{})
+	if err == nil || !strings.Contains(err.Error(), "CREATE CreateOptions g-") {
+		t.Error(err)
+	}
+	_, err = w.admin.CoreV1().ConfigMaps("default").Patch(ctx, "applied", types.ApplyYAMLPatchType, []byte(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"applied"}}`), metav1.PatchOptions{FieldManager: "m"})
+	if err == nil || !strings.Contains(err.Error(), "CREATE CreateOptions ap") {
+		t.Error(err)
+	}
+}
+
+// TestMutationsStayInTheNamespace: a policy cannot move an object elsewhere.
+func TestMutationsStayInTheNamespace(t *testing.T) {
+	w := start(t)
 	ctx, c := t.Context(), w.admin.AdmissionregistrationV1()
-	policy := &v1.ValidatingAdmissionPolicy{ObjectMeta: metav1.ObjectMeta{Name: "p"}}
-	policy.Spec.MatchConstraints = about("", "v1", "pods/*")
-	policy.Spec.MatchConstraints.ResourceRules[0].Operations = []v1.OperationType{v1.Connect}
-	policy.Spec.Validations = []v1.Validation{{Expression: "object.command[0] != 'rm'", MessageExpression: "object.kind + ' ' + object.command[1]"}}
-	if _, err := c.ValidatingAdmissionPolicies().Create(ctx, policy, metav1.CreateOptions{}); err != nil {
+	move := &v1.MutatingAdmissionPolicy{ObjectMeta: metav1.ObjectMeta{Name: "p"}}
+	move.Spec.MatchConstraints, move.Spec.ReinvocationPolicy = about("", "v1", "configmaps"), v1.NeverReinvocationPolicy
+	move.Spec.Mutations = []v1.Mutation{{PatchType: v1.PatchTypeJSONPatch, JSONPatch: &v1.JSONPatch{Expression: "[JSONPatch{op: 'replace', path: '/metadata/namespace', value: 'kube-system'}]"}}}
+	if _, err := c.MutatingAdmissionPolicies().Create(ctx, move, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.ValidatingAdmissionPolicyBindings().Create(ctx, &v1.ValidatingAdmissionPolicyBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: "b"}, Spec: v1.ValidatingAdmissionPolicyBindingSpec{PolicyName: "p", ValidationActions: []v1.ValidationAction{v1.Deny}},
+	if _, err := c.MutatingAdmissionPolicyBindings().Create(ctx, &v1.MutatingAdmissionPolicyBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "b"}, Spec: v1.MutatingAdmissionPolicyBindingSpec{PolicyName: "p"},
 	}, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	pods := w.admin.CoreV1().RESTClient()
-	for _, sub := range []string{"exec", "log"} {
-		err := pods.Get().AbsPath("/api/v1/namespaces/default/pods/none/"+sub).Param("command", "rm").Param("command", "-rf").Do(ctx).Error()
-		if refused := err != nil && strings.Contains(err.Error(), "PodExecOptions -rf"); refused != (sub == "exec") {
-			t.Errorf("%s: %v", sub, err)
-		}
-	}
-	if err := pods.Post().AbsPath("/api/v1/namespaces/default/pods/none/exec").Param("command", "ls").Do(ctx).Error(); !apierrors.IsNotFound(err) {
+	_, err := w.admin.CoreV1().ConfigMaps("default").Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "c"}}, metav1.CreateOptions{})
+	if !apierrors.IsBadRequest(err) || !strings.Contains(err.Error(), "does not match the namespace sent on the request") {
 		t.Error(err)
 	}
 }

@@ -164,6 +164,11 @@ func (p *Mutating) invokeOne(ctx context.Context, request *view.Request, i *invo
 			next, err = p.mutate(seen, &compiled.spec.Mutations[n], result)
 		}
 		if err == nil {
+			if gvk := next.GetObjectKind().GroupVersionKind(); gvk != seen.Kind {
+				err = fmt.Errorf("the mutation made a %v of a %v", gvk, seen.Kind)
+			}
+		}
+		if err == nil {
 			err = p.World.Settle(next, seen.Version)
 		}
 		if err != nil {

@@ -31,9 +31,13 @@ func service() *kinds.Kind {
 		ValidName: validation.NameIsDNSLabel,
 		Default:   defaultService,
 		// Addresses and ports are given before this: see apiserver/allocator.
-		PrepareCreate: func(_ context.Context, s *corev1.Service) { s.Status = corev1.ServiceStatus{} },
+		PrepareCreate: func(_ context.Context, s *corev1.Service) {
+			s.Status = corev1.ServiceStatus{}
+			SyncClusterIPs(s, nil) // where nothing gives addresses
+		},
 		PrepareUpdate: func(_ context.Context, s, old *corev1.Service) {
 			s.Status = old.Status
+			SyncClusterIPs(s, old)
 			dropForType(s, old)
 		},
 		Canonicalize: func(s *corev1.Service) {
