@@ -113,12 +113,15 @@ func validateDeploymentUpdate(d, old *appsv1.Deployment) field.ErrorList {
 func validateDeploymentStatus(d, old *appsv1.Deployment) field.ErrorList {
 	e, p, s := &check.Errors{}, field.NewPath("status"), &d.Status
 	e.Nonnegative(p.Child("observedGeneration"), s.ObservedGeneration)
+	counts := []check.Count{
+		{Name: "replicas", N: s.Replicas}, {Name: "updatedReplicas", N: s.UpdatedReplicas},
+		{Name: "readyReplicas", N: s.ReadyReplicas}, {Name: "availableReplicas", N: s.AvailableReplicas},
+	}
+	e.Counts(p, counts...)
 	e.Nonnegative(p.Child("unavailableReplicas"), int64(s.UnavailableReplicas))
 	e.OptionalNonnegative(p.Child("terminatingReplicas"), s.TerminatingReplicas)
 	e.OptionalNonnegative(p.Child("collisionCount"), s.CollisionCount)
-	e.ReplicaCounts(p, s.Replicas, "readyReplicas", []check.Count{
-		{Name: "updatedReplicas", N: s.UpdatedReplicas}, {Name: "readyReplicas", N: s.ReadyReplicas}, {Name: "availableReplicas", N: s.AvailableReplicas},
-	})
+	e.CountsWithin(p, s.Replicas, "readyReplicas", counts[1:]...)
 	e.NotDecremented(p.Child("collisionCount"), s.CollisionCount, old.Status.CollisionCount)
 	return e.List
 }
@@ -137,11 +140,14 @@ func validateReplicaSetUpdate(rs, old *appsv1.ReplicaSet) field.ErrorList {
 
 func validateReplicaSetStatus(rs *appsv1.ReplicaSet) field.ErrorList {
 	e, p, s := &check.Errors{}, field.NewPath("status"), &rs.Status
+	counts := []check.Count{
+		{Name: "replicas", N: s.Replicas}, {Name: "fullyLabeledReplicas", N: s.FullyLabeledReplicas},
+		{Name: "readyReplicas", N: s.ReadyReplicas}, {Name: "availableReplicas", N: s.AvailableReplicas},
+	}
+	e.Counts(p, counts...)
 	e.Nonnegative(p.Child("observedGeneration"), s.ObservedGeneration)
 	e.OptionalNonnegative(p.Child("terminatingReplicas"), s.TerminatingReplicas)
-	e.ReplicaCounts(p, s.Replicas, "readyReplicas", []check.Count{
-		{Name: "fullyLabeledReplicas", N: s.FullyLabeledReplicas}, {Name: "readyReplicas", N: s.ReadyReplicas}, {Name: "availableReplicas", N: s.AvailableReplicas},
-	})
+	e.CountsWithin(p, s.Replicas, "readyReplicas", counts[1:]...)
 	return e.List
 }
 

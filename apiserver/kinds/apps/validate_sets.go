@@ -17,17 +17,13 @@ import (
 // validateStatefulSet checks a new set.
 func validateStatefulSet(s *appsv1.StatefulSet) field.ErrorList {
 	e := &check.Errors{}
-	statefulSetSpec(e, s)
-	for i := range s.Spec.VolumeClaimTemplates {
-		podspec.ValidateClaim(e, below("volumeClaimTemplates").Index(i).Child("spec"), &s.Spec.VolumeClaimTemplates[i].Spec, nil)
-	}
-	if name := s.Spec.ServiceName; name != "" {
-		e.DNSLabel(below("serviceName"), name)
-	}
+	statefulSetSpec(e, s, true)
 	return e.List
 }
 
-func statefulSetSpec(e *check.Errors, s *appsv1.StatefulSet) {
+// statefulSetSpec checks the specification of a set; what cannot change is
+// only looked at in a new one.
+func statefulSetSpec(e *check.Errors, s *appsv1.StatefulSet, created bool) {
 	switch policy, at := s.Spec.PodManagementPolicy, below("podManagementPolicy"); policy {
 	case "":
 		e.Required(at, "")
@@ -64,10 +60,18 @@ func statefulSetSpec(e *check.Errors, s *appsv1.StatefulSet) {
 		check.OneOf(e, at.Child("whenDeleted"), r.WhenDeleted, appsv1.RetainPersistentVolumeClaimRetentionPolicyType, appsv1.DeletePersistentVolumeClaimRetentionPolicyType)
 		check.OneOf(e, at.Child("whenScaled"), r.WhenScaled, appsv1.RetainPersistentVolumeClaimRetentionPolicyType, appsv1.DeletePersistentVolumeClaimRetentionPolicyType)
 	}
+	if created {
+		for i := range s.Spec.VolumeClaimTemplates {
+			podspec.ValidateClaim(e, below("volumeClaimTemplates").Index(i).Child("spec"), &s.Spec.VolumeClaimTemplates[i].Spec, nil)
+		}
+	}
 	e.OptionalNonnegative(below("replicas"), s.Spec.Replicas)
 	e.Nonnegative(below("minReadySeconds"), int64(s.Spec.MinReadySeconds))
 	if o := s.Spec.Ordinals; o != nil {
 		e.Nonnegative(below("ordinals.start"), int64(o.Start))
+	}
+	if name := s.Spec.ServiceName; created && name != "" {
+		e.DNSLabel(below("serviceName"), name)
 	}
 	if selects(e, s.Spec.Selector, &s.Spec.Template, "statefulset", "") {
 		t := statefulTemplate(s)
@@ -110,7 +114,7 @@ func statefulTemplate(s *appsv1.StatefulSet) *corev1.PodTemplateSpec {
 
 func validateStatefulSetUpdate(s, old *appsv1.StatefulSet) field.ErrorList {
 	e := &check.Errors{}
-	statefulSetSpec(e, s)
+	statefulSetSpec(e, s, false)
 	e.Same(below("selector"), s.Spec.Selector, old.Spec.Selector)
 	e.Same(below("volumeClaimTemplates"), s.Spec.VolumeClaimTemplates, old.Spec.VolumeClaimTemplates)
 	e.Same(below("serviceName"), s.Spec.ServiceName, old.Spec.ServiceName)
@@ -120,12 +124,14 @@ func validateStatefulSetUpdate(s, old *appsv1.StatefulSet) field.ErrorList {
 
 func validateStatefulSetStatus(s, old *appsv1.StatefulSet) field.ErrorList {
 	e, p, st := &check.Errors{}, field.NewPath("status"), &s.Status
+	counts := []check.Count{
+		{Name: "replicas", N: st.Replicas}, {Name: "readyReplicas", N: st.ReadyReplicas}, {Name: "currentReplicas", N: st.CurrentReplicas},
+		{Name: "updatedReplicas", N: st.UpdatedReplicas}, {Name: "availableReplicas", N: st.AvailableReplicas},
+	}
+	e.Counts(p, counts...)
 	e.Nonnegative(p.Child("observedGeneration"), st.ObservedGeneration)
 	e.OptionalNonnegative(p.Child("collisionCount"), st.CollisionCount)
-	e.ReplicaCounts(p, st.Replicas, "status.readyReplicas", []check.Count{
-		{Name: "readyReplicas", N: st.ReadyReplicas}, {Name: "currentReplicas", N: st.CurrentReplicas},
-		{Name: "updatedReplicas", N: st.UpdatedReplicas}, {Name: "availableReplicas", N: st.AvailableReplicas},
-	})
+	e.CountsWithin(p, st.Replicas, "status.readyReplicas", counts[1:]...)
 	e.NotDecremented(p.Child("collisionCount"), st.CollisionCount, old.Status.CollisionCount)
 	return e.List
 }

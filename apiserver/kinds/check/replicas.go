@@ -6,20 +6,25 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// Count is a number of replicas in a status.
+// Count is a number in a status.
 type Count struct {
 	Name string
 	N    int32
 }
 
-// ReplicaCounts requires numbers of replicas that fit the whole number. ready
-// is what the number of ready replicas is called where the number of available
-// ones is above it.
-func (e *Errors) ReplicaCounts(p *field.Path, replicas int32, ready string, counts []Count) {
-	e.Nonnegative(p.Child("replicas"), int64(replicas))
-	var available, isReady int32
+// Counts requires numbers that are not negative.
+func (e *Errors) Counts(p *field.Path, counts ...Count) {
 	for _, c := range counts {
 		e.Nonnegative(p.Child(c.Name), int64(c.N))
+	}
+}
+
+// CountsWithin requires numbers of replicas that fit the whole number. ready
+// is what the number of ready replicas is called where the number of available
+// ones is above it.
+func (e *Errors) CountsWithin(p *field.Path, replicas int32, ready string, counts ...Count) {
+	var available, isReady int32
+	for _, c := range counts {
 		if c.N > replicas {
 			e.Invalid(p.Child(c.Name), c.N, "cannot be greater than status.replicas")
 		}

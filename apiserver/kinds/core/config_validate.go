@@ -67,10 +67,9 @@ func validateSecret(s *corev1.Secret) field.ErrorList {
 		}
 	}
 	object := func(key string) {
-		if need(key); s.Data[key] == nil {
-			return
-		}
-		if err := json.Unmarshal(s.Data[key], &map[string]any{}); err != nil {
+		if _, ok := s.Data[key]; !ok {
+			need(key)
+		} else if err := json.Unmarshal(s.Data[key], &map[string]any{}); err != nil {
 			e.Invalid(p.Key(key), "<secret contents redacted>", err.Error())
 		}
 	}
@@ -111,4 +110,14 @@ func validateSecretUpdate(s, old *corev1.Secret) field.ErrorList {
 		}
 	}
 	return append(e.List, validateSecret(s)...)
+}
+
+// emptyNotNull makes values that are null empty ones: the store does not tell
+// them apart.
+func emptyNotNull(data map[string][]byte) {
+	for key, value := range data {
+		if value == nil {
+			data[key] = []byte{}
+		}
+	}
 }

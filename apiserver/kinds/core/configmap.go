@@ -20,6 +20,7 @@ func configMap() *kinds.Kind {
 		New:        func() *corev1.ConfigMap { return &corev1.ConfigMap{} },
 		NewList:    func() runtime.Object { return &corev1.ConfigMapList{} },
 
+		Default:             func(c *corev1.ConfigMap) { emptyNotNull(c.BinaryData) },
 		UnconditionalUpdate: true,
 		RecheckName:         true,
 

@@ -29,9 +29,12 @@ func validateReplicationController(rc *corev1.ReplicationController) field.Error
 
 func validateReplicationControllerStatus(rc *corev1.ReplicationController) field.ErrorList {
 	e, p, s := &check.Errors{}, field.NewPath("status"), &rc.Status
+	counts := []check.Count{
+		{Name: "replicas", N: s.Replicas}, {Name: "fullyLabeledReplicas", N: s.FullyLabeledReplicas},
+		{Name: "readyReplicas", N: s.ReadyReplicas}, {Name: "availableReplicas", N: s.AvailableReplicas},
+	}
+	e.Counts(p, counts...)
 	e.Nonnegative(p.Child("observedGeneration"), s.ObservedGeneration)
-	e.ReplicaCounts(p, s.Replicas, "readyReplicas", []check.Count{
-		{Name: "fullyLabeledReplicas", N: s.FullyLabeledReplicas}, {Name: "readyReplicas", N: s.ReadyReplicas}, {Name: "availableReplicas", N: s.AvailableReplicas},
-	})
+	e.CountsWithin(p, s.Replicas, "readyReplicas", counts[1:]...)
 	return e.List
 }

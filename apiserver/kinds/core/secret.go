@@ -28,6 +28,7 @@ func secret() *kinds.Kind {
 				s.Type = corev1.SecretTypeOpaque
 			}
 			mergeStringData(s)
+			emptyNotNull(s.Data)
 		},
 		Warnings: func(_ context.Context, s, _ *corev1.Secret) []string {
 			if s.Type != corev1.SecretTypeTLS {

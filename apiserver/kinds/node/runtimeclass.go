@@ -2,6 +2,8 @@ package node
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	nodev1 "k8s.io/api/node/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -11,6 +13,7 @@ import (
 	"github.com/keelson-project/keelson/apiserver/kinds"
 	"github.com/keelson-project/keelson/apiserver/kinds/column"
 	declared "github.com/keelson-project/keelson/apiserver/kinds/declarative/node/v1"
+	"github.com/keelson-project/keelson/apiserver/kinds/podspec"
 )
 
 func runtimeClass() *kinds.Kind {
@@ -22,6 +25,7 @@ func runtimeClass() *kinds.Kind {
 
 		CreateOnUpdate: true,
 
+		Warnings:       warnings,
 		Rules:          declared.Validate_RuntimeClass,
 		Validate:       func(_ context.Context, o *nodev1.RuntimeClass) field.ErrorList { return validate(o) },
 		ValidateUpdate: func(_ context.Context, o, old *nodev1.RuntimeClass) field.ErrorList { return validateUpdate(o, old) },
@@ -33,4 +37,17 @@ func runtimeClass() *kinds.Kind {
 			return []any{rc.Name, rc.Handler, column.Since(rc.CreationTimestamp)}
 		},
 	}.Kind()
+}
+
+// warnings mention old node labels in what a class selects nodes by.
+func warnings(_ context.Context, rc, _ *nodev1.RuntimeClass) (out []string) {
+	if rc.Scheduling == nil {
+		return nil
+	}
+	for _, key := range slices.Sorted(maps.Keys(rc.Scheduling.NodeSelector)) {
+		if msg := podspec.OldNodeLabel(key); msg != "" {
+			out = append(out, "scheduling.nodeSelector: "+msg)
+		}
+	}
+	return out
 }

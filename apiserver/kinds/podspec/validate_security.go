@@ -1,6 +1,7 @@
 package podspec
 
 import (
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"strings"
@@ -166,6 +167,15 @@ func (c *checker) annotations(p *field.Path, set map[string]string) {
 	if value, mirror := set[corev1.MirrorPodAnnotationKey]; mirror && c.spec.NodeName == "" {
 		c.Invalid(p.Key(corev1.MirrorPodAnnotationKey), value, "must set spec.nodeName if mirror pod annotation is set")
 	}
+	const tolerated = "scheduler.alpha.kubernetes.io/tolerations"
+	if s := set[tolerated]; s != "" {
+		var list []corev1.Toleration
+		if err := json.Unmarshal([]byte(s), &list); err != nil {
+			c.Invalid(p, tolerated, strings.ReplaceAll(err.Error(), "v1.", "core."))
+		} else {
+			Tolerations(&c.Errors, p.Child(tolerated), list)
+		}
+	}
 	if cost, ok := set[corev1.PodDeletionCost]; ok && !isInt32(cost) {
 		c.Invalid(p.Key(corev1.PodDeletionCost), cost, "must be a 32bit integer")
 	}
@@ -194,13 +204,9 @@ func (c *checker) annotations(p *field.Path, set map[string]string) {
 }
 
 // isInt32 accepts the spelling that a deletion cost has: no sign but a minus,
-// no leading zeros.
+// no leading zeros, except behind one.
 func isInt32(s string) bool {
-	digits := strings.TrimPrefix(s, "-")
-	if digits == "" || digits[0] == '0' && s != "0" {
-		return false
-	}
-	return parsesInt32(s)
+	return s != "" && s[0] != '+' && (s[0] != '0' || s == "0") && parsesInt32(s)
 }
 
 // profilesMatch requires security profiles in annotations, where they used to

@@ -199,7 +199,9 @@ func ValidateEphemeralContainers(pod, old *corev1.Pod) field.ErrorList {
 	if _, mirror := old.Annotations[corev1.MirrorPodAnnotationKey]; mirror {
 		return field.ErrorList{field.Forbidden(field.NewPath(""), "static pods do not support ephemeral containers")}
 	}
-	e, p := &check.Errors{List: Validate(pod)}, field.NewPath("spec", "ephemeralContainers")
+	c := &checker{spec: &pod.Spec, pod: &pod.ObjectMeta}
+	c.annotationsUpdate(pod, old)
+	e, p := &check.Errors{List: append(Validate(pod), c.List...)}, field.NewPath("spec", "ephemeralContainers")
 	for _, was := range old.Spec.EphemeralContainers {
 		i := slices.IndexFunc(pod.Spec.EphemeralContainers, func(c corev1.EphemeralContainer) bool { return c.Name == was.Name })
 		if i < 0 {

@@ -18,6 +18,7 @@ func csiStorageCapacity() *kinds.Kind {
 		New:        func() *storagev1.CSIStorageCapacity { return &storagev1.CSIStorageCapacity{} },
 		NewList:    func() runtime.Object { return &storagev1.CSIStorageCapacityList{} },
 
+		Warnings: func(_ context.Context, c, _ *storagev1.CSIStorageCapacity) []string { return capacityWarnings(c) },
 		Validate: func(_ context.Context, o *storagev1.CSIStorageCapacity) field.ErrorList { return validateCapacity(o) },
 		ValidateUpdate: func(_ context.Context, o, old *storagev1.CSIStorageCapacity) field.ErrorList {
 			return validateCapacityUpdate(o, old)

@@ -29,6 +29,7 @@ func storageClass() *kinds.Kind {
 		UnconditionalUpdate: true,
 		ReturnDeleted:       true,
 
+		Warnings:       func(_ context.Context, c, _ *storagev1.StorageClass) []string { return classWarnings(c) },
 		Rules:          declared.Validate_StorageClass,
 		Validate:       func(_ context.Context, o *storagev1.StorageClass) field.ErrorList { return validateClass(o) },
 		ValidateUpdate: func(_ context.Context, o, _ *storagev1.StorageClass) field.ErrorList { return validateClass(o) },
