@@ -209,3 +209,14 @@ func TestPodStatusRefused(t *testing.T) {
 		{"status", `{}`, `{"status":{"ephemeralContainerStatuses":[{"name":"a","image":"i","imageID":"","ready":true,"restartCount":0,"user":{"linux":{"uid":1,"gid":1,"supplementalGroups":[2147483648]}}}]}}`, `status.ephemeralContainerStatuses[0].user.linux.supplementalGroups[0]: Invalid value: 2147483648: must be between 0 and 2147483647, inclusive`},
 	})
 }
+
+func TestPodTemplateUpdatesRefused(t *testing.T) {
+	const template = "PodTemplate"
+	testUpdateRefused(t, []refusal{
+		{template, `{"template":{"spec":{"containers":[]}}}`, `template.spec.containers: Required value`},
+		{template, `{"template":{"spec":{"restartPolicy":"X"}}}`, `template.spec.restartPolicy: Unsupported value: "X": supported values: "Always", "OnFailure", "Never"`},
+		{template, `{"template":{"metadata":{"labels":{"!":"a"}}}}`, `template.labels: Invalid value: "!": name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric`},
+		{template, `{"template":{"spec":{"ephemeralContainers":[{"name":"e","image":"i"}]}}}`, `template.spec.ephemeralContainers: Forbidden: ephemeral containers not allowed in pod template`},
+		{template, `{"template":{"spec":{"volumes":[{"name":"v","secret":{}}]}}}`, `template.spec.volumes[0].secret.secretName: Required value`},
+	})
+}
