@@ -3,13 +3,39 @@ package builtin
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"testing"
+
+	"github.com/keelson-project/keelson/apiserver/kinds"
 )
 
 func TestCoreRefused(t *testing.T) { testRefused(t, coreRefused) }
 
 // coreRefused are refusals of the kinds of the core group other than pods.
 var coreRefused = []refusal{
+	{"Service", `{"spec":{"clusterIP":"10.96.0.7","type":"ExternalName","externalName":""}}`, "spec.externalName: Required value"},
+	{"Service", `{"spec":{"clusterIP":"10.096.0.7"}}`, `spec.clusterIPs[0]: Invalid value: "10.096.0.7": must not have leading 0s`},
+	{"Service", `{"spec":{"externalIPs":["10.010.0.1"]}}`, `spec.externalIPs[0]: Invalid value: "10.010.0.1": must not have leading 0s`},
+	{"Service", `{"spec":{"externalIPs":["ff02::1"]}}`, `spec.externalIPs[0]: Invalid value: "ff02::1": may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)`},
+	{"Service", `{"spec":{"externalIPs":["fe80::1"]}}`, `spec.externalIPs[0]: Invalid value: "fe80::1": may not be in the link-local range (169.254.0.0/16, fe80::/10)`},
+	{"Service", `{"spec":{"externalIPs":["::1"]}}`, `spec.externalIPs[0]: Invalid value: "::1": may not be in the loopback range (127.0.0.0/8, ::1/128)`},
+	{"Service", `{"spec":{"externalIPs":["::"]}}`, `spec.externalIPs[0]: Invalid value: "::": may not be unspecified (::)`},
+	{"Service", `{"spec":{"type":"ExternalName","externalName":"a.b","clusterIP":"None"}}`, "spec.clusterIPs: Forbidden: may not be set for ExternalName services"},
+	{"Service", `{"spec":{"ports":[{"port":70000}]}}`, "spec.ports[0].port: Invalid value: 70000: must be between 1 and 65535, inclusive"},
+	{"Service", `{"spec":{"ports":[{"port":80,"targetPort":"a-very-long-port-name"}]}}`, `spec.ports[0].targetPort: Invalid value: "a-very-long-port-name": must be no more than 15 characters`},
+	{"Service", `{"spec":{"ports":[{"port":80,"targetPort":"1"}]}}`, `spec.ports[0].targetPort: Invalid value: "1": must contain at least one letter (a-z)`},
+	{"Service", `{"spec":{"sessionAffinity":"ClientIP","sessionAffinityConfig":{"clientIP":{"timeoutSeconds":-1}}}}`, "spec.sessionAffinityConfig.clientIP.timeoutSeconds: Invalid value: -1: must be greater than 0 and less than 86400"},
+	{"Service", `{"spec":{"trafficDistribution":""}}`, `spec.trafficDistribution: Unsupported value: "": supported values: "PreferClose", "PreferSameZone", "PreferSameNode"`},
+	{"ResourceQuota", `{"spec":{"hard":{"requests.hugepages-2Mi":"-1"}}}`, `spec.hard[requests.hugepages-2Mi]: Invalid value: "-1": must be greater than or equal to 0`},
+	{"ResourceQuota", `{"spec":{"hard":{"count/pods":"-1"}}}`, `spec.hard[count/pods]: Invalid value: "-1": must be greater than or equal to 0`},
+	{"ResourceQuota", `{"spec":{"hard":{"limits.cpu":"-1"}}}`, `spec.hard[limits.cpu]: Invalid value: "-1": must be greater than or equal to 0`},
+	{"Node", `{"spec":{"taints":[{"key":"a/b/c","effect":"NoSchedule"}]}}`, `metadata.taints[0].key: Invalid value: "a/b/c": a valid label key must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'm`},
+	{"Node", `{"status":{"capacity":{"a.b/c":"1500m"}}}`, `status.capacity.a.b/c: Invalid value: "1500m": must be an integer`},
+	{"Endpoints", `{"subsets":[{"addresses":[{"ip":"fe80::1"}]}]}`, `subsets[0].addresses[0].ip: Invalid value: "fe80::1": may not be in the link-local range (169.254.0.0/16, fe80::/10)`},
+	{"Endpoints", `{"subsets":[{"addresses":[{"ip":"::1"}]}]}`, `subsets[0].addresses[0].ip: Invalid value: "::1": may not be in the loopback range (127.0.0.0/8, ::1/128)`},
+	{"Endpoints", `{"subsets":[{"addresses":[{"ip":"ff02::1"}]}]}`, `subsets[0].addresses[0].ip: Invalid value: "ff02::1": may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)`},
+	{"Endpoints", `{"subsets":[{"addresses":[{"ip":"10.010.0.1"}]}]}`, `subsets[0].addresses[0].ip: Invalid value: "10.010.0.1": must not have leading 0s`},
+	{"PersistentVolume", `{"spec":{"mountOptions":["a"],"capacity":{"storage":"1500m"},"volumeMode":""}}`, `spec.volumeMode: Unsupported value: "": supported values: "Block", "Filesystem"`},
 	{"Service", `{"spec":{"ports":[{"name":"A","port":80}]}}`, `spec.ports[0].name: Invalid value: "A": a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or`},
 	{"Service", `{"spec":{"ports":[{"name":"a","port":80},{"name":"a","port":81}]}}`, `spec.ports[1].name: Duplicate value: "a"`},
 	{"Service", `{"spec":{"ports":[{"port":0}]}}`, "spec.ports[0].port: Invalid value: 0: must be between 1 and 65535, inclusive"},
@@ -178,6 +204,7 @@ var coreRefused = []refusal{
 	{"PersistentVolume", `{"spec":{"hostPath":{"path":"/a/../b"}}}`, `spec.hostPath.path: Invalid value: "/a/../b": must not contain '..'`},
 	{"PersistentVolume", `{"spec":{"hostPath":{"path":"/a","type":"Other"}}}`, `spec.hostPath.type: Unsupported value: "Other": supported values: "", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket"`},
 	{"PersistentVolume", `{"spec":{"nfs":{"server":"s","path":"/p"}}}`, "spec.nfs: Forbidden: may not specify more than 1 volume type"},
+	{"PersistentVolume", `{"spec":{"hostPath":null,"csi":{"driver":"dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd","volumeHandle":"h"}}}`, "spec.csi.driver: Too long: may not be more than 63 bytes"},
 	{"PersistentVolume", `{"spec":{"hostPath":null,"nfs":{"path":"/p"}}}`, "spec.nfs.server: Required value"},
 	{"PersistentVolume", `{"spec":{"hostPath":null,"nfs":{"server":"s"}}}`, "spec.nfs.path: Required value"},
 	{"PersistentVolume", `{"spec":{"hostPath":null,"nfs":{"server":"s","path":"p"}}}`, `spec.nfs.path: Invalid value: "p": must be an absolute path`},
@@ -187,6 +214,7 @@ var coreRefused = []refusal{
 	{"PersistentVolume", `{"spec":{"hostPath":null,"csi":{"driver":"d","volumeHandle":"h","controllerPublishSecretRef":{}}}}`, "spec.csi.controllerPublishSecretRef.name: Required value"},
 	{"PersistentVolume", `{"spec":{"hostPath":null,"csi":{"driver":"d","volumeHandle":"h","controllerPublishSecretRef":{"name":"n"}}}}`, "spec.csi.controllerPublishSecretRef.namespace: Required value"},
 	{"PersistentVolume", `{"spec":{"hostPath":null,"csi":{"driver":"d","volumeHandle":"h","nodePublishSecretRef":{}}}}`, "spec.csi.nodePublishSecretRef.name: Required value"},
+	{"PersistentVolume", `{"spec":{"hostPath":null,"csi":{"driver":"d","volumeHandle":"h","nodeExpandSecretRef":{}}}}`, "spec.csi.nodeExpandSecretRef.name: Required value"},
 	{"PersistentVolume", `{"spec":{"hostPath":null,"csi":{"driver":"d","volumeHandle":"h","controllerExpandSecretRef":{}}}}`, "spec.csi.controllerExpandSecretRef.name: Required value"},
 	{"PersistentVolume", `{"spec":{"hostPath":null,"csi":{"driver":"d","volumeHandle":"h","nodeExpandSecretRef":{"name":"n"}}}}`, "spec.csi.nodeExpandSecretRef.namespace: Required value"},
 	{"PersistentVolume", `{"spec":{"hostPath":null,"local":{"path":"/p"}}}`, "spec.nodeAffinity: Required value: Local volume requires node affinity"},
@@ -271,9 +299,12 @@ var coreRefused = []refusal{
 	{"PodTemplate", `{"template":{"spec":{"dnsPolicy":"Other"}}}`, `template.spec.dnsPolicy: Unsupported value: "Other": supported values: "ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"`},
 }
 
-// coreUpdateRefused are objects that exist, minimal ones with a patch, what is
-// changed of them, and the error that this meets.
-var coreUpdateRefused = []struct{ kind, was, change, want string }{
+// change is a minimal object with a patch, what is changed of it, and the
+// error that this meets.
+type change struct{ kind, was, change, want string }
+
+// coreUpdateRefused are changes of objects that are refused.
+var coreUpdateRefused = []change{
 	{"ConfigMap", `{"immutable":true}`, `{"immutable":false}`, "immutable: Forbidden: field is immutable when `immutable` is set"},
 	{"ConfigMap", `{"immutable":true}`, `{"data":{"k":"x"}}`, "data: Forbidden: field is immutable when `immutable` is set"},
 	{"ConfigMap", `{"immutable":true}`, `{"binaryData":{"b":"AA=="}}`, "binaryData: Forbidden: field is immutable when `immutable` is set"},
@@ -285,9 +316,24 @@ var coreUpdateRefused = []struct{ kind, was, change, want string }{
 	{"Node", `{"spec":{"providerID":"a"}}`, `{"spec":{"providerID":"b"}}`, "spec.providerID: Invalid value: null: field cannot be modified once set"},
 	{"Node", `{"spec":{"providerID":"a"}}`, `{"spec":{"providerID":null}}`, "spec.providerID: Invalid value: null: field cannot be cleared once set"},
 	{"Node", `{}`, `{"spec":{"externalID":"b"}}`, "spec.externalID: Forbidden: may not be updated"},
+	{"Node", `{"status":{"addresses":[{"type":"InternalIP","address":"10.0.0.1"},{"type":"InternalIP","address":"10.0.0.1"}]}}`, `{"metadata":{"labels":{"a":"b"}}}`, `status.addresses[1]: Duplicate value: {"Type":"InternalIP","Address":"10.0.0.1"}`},
+	{"Node", `{}`, `{"metadata":{"annotations":{"scheduler.alpha.kubernetes.io/preferAvoidPods":"x"}}}`, `metadata.annotations.AvoidPods: Invalid value: "scheduler.alpha.kubernetes.io/preferAvoidPods": invalid character 'x' looking for beginning of value`},
 	{"Node", `{}`, `{"spec":{"taints":[{"key":"a"}]}}`, "metadata.taints[0].effect: Required value"},
+	{"PersistentVolume", `{}`, `{"spec":{"hostPath":{"path":"/q"}}}`, "spec.persistentvolumesource: Forbidden: spec.persistentvolumesource is immutable after creation"},
+	{"PersistentVolume", `{}`, `{"spec":{"volumeMode":"Block"}}`, `volumeMode: Invalid value: "Block": field is immutable`},
+	{"PersistentVolume", `{"spec":{"nodeAffinity":{"required":{"nodeSelectorTerms":[{"matchExpressions":[{"key":"a","operator":"Exists"}]}]}}}}`, `{"spec":{"nodeAffinity":{"required":{"nodeSelectorTerms":[{"matchExpressions":[{"key":"b","operator":"Exists"}]}]}}}}`, `nodeAffinity: Invalid value: {"Required":{"NodeSelectorTerms":[{"MatchExpressions":[{"Key":"b","Operator":"Exists","Values":null}],"MatchFields":null}]}}: field is immutable, except for updating from `},
+	{"PersistentVolume", `{"spec":{"nodeAffinity":{"required":{"nodeSelectorTerms":[{"matchExpressions":[{"key":"a","operator":"Exists"}]}]}}}}`, `{"spec":{"nodeAffinity":null}}`, "nodeAffinity: Invalid value: null: field is immutable, except for updating from beta label to GA"},
+	{"PersistentVolume", `{"spec":{"hostPath":null,"csi":{"driver":"d","volumeHandle":"h"},"volumeAttributesClassName":"a"}}`, `{"spec":{"volumeAttributesClassName":null}}`, "spec.volumeAttributesClassName: Forbidden: update from non-nil value to nil is forbidden"},
+	{"PersistentVolume", `{"spec":{"hostPath":null,"csi":{"driver":"d","volumeHandle":"h"}}}`, `{"spec":{"csi":{"volumeHandle":"x"}}}`, "spec.persistentvolumesource: Forbidden: spec.persistentvolumesource is immutable after creation"},
+	{"PersistentVolumeClaim", `{}`, `{"spec":{"resources":{"requests":{"storage":"512Mi"}}}}`, "spec: Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"},
+	{"PersistentVolumeClaim", `{}`, `{"spec":{"volumeMode":"Block"}}`, `volumeMode: Invalid value: "Block": field is immutable`},
+	{"PersistentVolumeClaim", `{"spec":{"storageClassName":"a"}}`, `{"spec":{"storageClassName":"b"}}`, "spec: Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"},
+	{"PersistentVolumeClaim", `{}`, `{"metadata":{"annotations":{"volume.beta.kubernetes.io/storage-class":"x"}}}`, `metadata.annotations.volume.beta.kubernetes.io/storage-class: Invalid value: "x": field is immutable`},
+	{"PersistentVolumeClaim", `{"spec":{"volumeName":"a"}}`, `{"spec":{"volumeName":"b"}}`, "spec: Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"},
 	{"ResourceQuota", `{}`, `{"spec":{"scopes":["Terminating"]}}`, `spec.scopes: Invalid value: ["Terminating"]: field is immutable`},
 	{"ResourceQuota", `{"spec":{"scopes":["Terminating"]}}`, `{"spec":{"scopes":null}}`, "spec.scopes: Invalid value: null: field is immutable"},
+	{"ReplicationController", `{}`, `{"spec":{"replicas":-1}}`, "spec.replicas: Invalid value: -1: must be greater than or equal to 0"},
+	{"ReplicationController", `{}`, `{"spec":{"selector":{"x":"y"}}}`, "spec.template.metadata.labels: Invalid value: {\"a\":\"b\"}: `selector` does not match template `labels`"},
 	{"LimitRange", `{}`, `{"spec":{"limits":[{"type":"Pod","default":{"cpu":"1"}}]}}`, "spec.limits[0].default: Forbidden: may not be specified when `type` is 'Pod'"},
 	{"Endpoints", `{}`, `{"subsets":[{}]}`, "subsets[0]: Required value: must specify `addresses` or `notReadyAddresses`"},
 	{"PodTemplate", `{}`, `{"template":{"spec":{"containers":[]}}}`, "template.spec.containers: Required value"},
@@ -299,39 +345,106 @@ var coreUpdateRefused = []struct{ kind, was, change, want string }{
 	{"Service", `{}`, `{"spec":{"ports":[{"port":80,"nodePort":30009}]}}`, "spec.ports[0].nodePort: Forbidden: may not be used when `type` is 'ClusterIP'"},
 }
 
+// coreStatusRefused are the same of updates of the status.
+var coreStatusRefused = []change{
+	{"Service", `{}`, `{"status":{"loadBalancer":{"ingress":[{"ip":"1.2.3.4"}]}}}`, "status.loadBalancer.ingress: Forbidden: may only be used when `spec.type` is 'LoadBalancer'"},
+	{"Service", `{"spec":{"type":"LoadBalancer"}}`, `{"status":{"loadBalancer":{"ingress":[{"ip":"x"}]}}}`, `status.loadBalancer.ingress[0].ip: Invalid value: "x": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)`},
+	{"Service", `{"spec":{"type":"LoadBalancer"}}`, `{"status":{"loadBalancer":{"ingress":[{"hostname":"a","ipMode":"VIP"}]}}}`, "status.loadBalancer.ingress[0].ipMode: Forbidden: may not be specified when `ip` is not set"},
+	{"Service", `{"spec":{"type":"LoadBalancer"}}`, `{"status":{"loadBalancer":{"ingress":[{"ip":"1.2.3.4","ipMode":"Other"}]}}}`, `status.loadBalancer.ingress[0].ipMode: Unsupported value: "Other": supported values: "Proxy", "VIP"`},
+	{"Service", `{"spec":{"type":"LoadBalancer"}}`, `{"status":{"loadBalancer":{"ingress":[{"hostname":"A_"}]}}}`, `status.loadBalancer.ingress[0].hostname: Invalid value: "A_": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric`},
+	{"Service", `{"spec":{"type":"LoadBalancer"}}`, `{"status":{"loadBalancer":{"ingress":[{"hostname":"1.2.3.4"}]}}}`, `status.loadBalancer.ingress[0].hostname: Invalid value: "1.2.3.4": must be a DNS name, not an IP address`},
+	{"ReplicationController", `{}`, `{"status":{"replicas":-1}}`, "status.replicas: Invalid value: -1: must be greater than or equal to 0"},
+	{"ReplicationController", `{}`, `{"status":{"readyReplicas":-1}}`, "status.readyReplicas: Invalid value: -1: must be greater than or equal to 0"},
+	{"ReplicationController", `{}`, `{"status":{"availableReplicas":-1}}`, "status.availableReplicas: Invalid value: -1: must be greater than or equal to 0"},
+	{"ReplicationController", `{}`, `{"status":{"fullyLabeledReplicas":-1}}`, "status.fullyLabeledReplicas: Invalid value: -1: must be greater than or equal to 0"},
+	{"ReplicationController", `{}`, `{"status":{"observedGeneration":-1}}`, "status.observedGeneration: Invalid value: -1: must be greater than or equal to 0"},
+	{"ReplicationController", `{}`, `{"status":{"readyReplicas":1}}`, "status.readyReplicas: Invalid value: 1: cannot be greater than status.replicas"},
+	{"ReplicationController", `{}`, `{"status":{"fullyLabeledReplicas":1}}`, "status.fullyLabeledReplicas: Invalid value: 1: cannot be greater than status.replicas"},
+	{"ReplicationController", `{}`, `{"status":{"availableReplicas":1}}`, "status.availableReplicas: Invalid value: 1: cannot be greater than status.replicas"},
+	{"ReplicationController", `{}`, `{"status":{"replicas":3,"readyReplicas":1,"availableReplicas":2}}`, "status.availableReplicas: Invalid value: 2: cannot be greater than readyReplicas"},
+	{"ResourceQuota", `{}`, `{"status":{"hard":{"pods":"-1"}}}`, `status.hard[pods]: Invalid value: "-1": must be greater than or equal to 0`},
+	{"ResourceQuota", `{}`, `{"status":{"hard":{"a b":"1"}}}`, `status.hard[a b]: Invalid value: "a b": name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '12`},
+	{"ResourceQuota", `{}`, `{"status":{"used":{"pods":"-1"}}}`, `status.used[pods]: Invalid value: "-1": must be greater than or equal to 0`},
+	{"ResourceQuota", `{}`, `{"status":{"used":{"other":"1"}}}`, `status.used[other]: Invalid value: "other": must be a standard resource type or fully qualified`},
+	{"PersistentVolumeClaim", `{}`, `{"status":{"capacity":{"storage":"-1"}}}`, "status.capacity[storage]: Invalid value: -1: must be a valid resource quantity"},
+	{"PersistentVolumeClaim", `{}`, `{"status":{"allocatedResources":{"cpu":"1"}}}`, `status.allocatedResources: Unsupported value: "cpu": supported values: "storage"`},
+	{"PersistentVolumeClaim", `{}`, `{"status":{"allocatedResources":{"storage":"-1"}}}`, "status.allocatedResources[storage]: Invalid value: -1: must be a valid resource quantity"},
+	{"PersistentVolumeClaim", `{}`, `{"status":{"allocatedResourceStatuses":{"storage":"Other"}}}`, `status.allocatedResourceStatuses: Unsupported value: "storage": supported values: "ControllerResizeInProgress", "ControllerResizeInfeasible", "NodeResizeInProgress", "NodeResizeInfeasible", "NodeResiz`},
+	{"PersistentVolumeClaim", `{}`, `{"status":{"allocatedResourceStatuses":{"cpu":"NodeResizePending"}}}`, `status.allocatedResourceStatuses: Unsupported value: "cpu": supported values: "storage"`},
+	{"PersistentVolumeClaim", `{}`, `{"status":{"allocatedResourceStatuses":{"a b/c":"NodeResizePending"}}}`, `status.allocatedResourceStatuses: Invalid value: "a b/c": prefix part a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alph`},
+	{"PersistentVolumeClaim", `{}`, `{"status":{"allocatedResources":{"a b/c":"1"}}}`, `status.allocatedResources: Invalid value: "a b/c": prefix part a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeri`},
+	{"Namespace", `{}`, `{"status":{"phase":"Terminating"}}`, "status.Phase: Invalid value: \"Terminating\": may only be 'Active' if `deletionTimestamp` is empty"},
+	{"Node", `{}`, `{"status":{"addresses":[{"type":"InternalIP","address":"10.0.0.1"},{"type":"InternalIP","address":"10.0.0.1"}]}}`, `status.addresses[1]: Duplicate value: {"Type":"InternalIP","Address":"10.0.0.1"}`},
+	{"Node", `{}`, `{"status":{"capacity":{"cpu":"-1"}}}`, `status.capacity.cpu: Invalid value: "-1": must be greater than or equal to 0`},
+	{"Node", `{}`, `{"status":{"allocatable":{"pods":"1500m"}}}`, `status.allocatable.pods: Invalid value: "1500m": must be an integer`},
+	{"Node", `{}`, `{"status":{"declaredFeatures":["B","A"]}}`, `status.declaredFeatures[1]: Invalid value: "A": list must be sorted alphabetically`},
+	{"Node", `{}`, `{"status":{"declaredFeatures":["A","A"]}}`, `status.declaredFeatures[1]: Duplicate value: "A"`},
+	{"Node", `{}`, `{"status":{"declaredFeatures":["a"]}}`, `status.declaredFeatures[0]: Invalid value: "a": invalid feature name "a": must start with an UpperCamelCase segment, with subsequent segments separated by '/' (e.g., MyFeature or MyFeature/mySubFeatur`},
+	{"Node", `{}`, `{"status":{"declaredFeatures":["AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"]}}`, `status.declaredFeatures[0]: Invalid value: "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA`},
+}
+
+// changes returns the object that a change is made to, and what comes of it.
+func (c *change) changes(t *testing.T, k *kinds.Kind) (now, old kinds.Object) {
+	t.Helper()
+	old = object(t, k, c.was)
+	if errs := created(k, old); len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	data, err := json.Marshal(old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var whole, patch map[string]any
+	if err := json.Unmarshal(data, &whole); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal([]byte(c.change), &patch); err != nil {
+		t.Fatal(err)
+	}
+	if data, err = json.Marshal(merge(whole, patch)); err != nil {
+		t.Fatal(err)
+	}
+	now = k.New()
+	if err := json.Unmarshal(data, now); err != nil {
+		t.Fatal(err)
+	}
+	if k.Default != nil {
+		k.Default(now)
+	}
+	return now, old
+}
+
 func TestCoreUpdateRefused(t *testing.T) {
 	for _, c := range coreUpdateRefused {
 		t.Run(c.kind+"/"+c.was+"/"+c.change, func(t *testing.T) {
-			k, ctx := kindOf(t, c.kind), context.Background()
-			old := object(t, k, c.was)
-			if errs := created(k, old); len(errs) > 0 {
-				t.Fatal(errs)
-			}
-			data, err := json.Marshal(old)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var whole, change map[string]any
-			if err := json.Unmarshal(data, &whole); err != nil {
-				t.Fatal(err)
-			}
-			if err := json.Unmarshal([]byte(c.change), &change); err != nil {
-				t.Fatal(err)
-			}
-			if data, err = json.Marshal(merge(whole, change)); err != nil {
-				t.Fatal(err)
-			}
-			now := k.New()
-			if err := json.Unmarshal(data, now); err != nil {
-				t.Fatal(err)
-			}
-			if k.Default != nil {
-				k.Default(now)
-			}
+			k := kindOf(t, c.kind)
+			now, old := c.changes(t, k)
 			if k.PrepareUpdate != nil {
-				k.PrepareUpdate(ctx, now, old)
+				k.PrepareUpdate(context.Background(), now, old)
 			}
 			expect(t, updated(k, now, old), c.want)
 		})
 	}
+}
+
+func TestCoreStatusRefused(t *testing.T) {
+	for _, c := range coreStatusRefused {
+		t.Run(c.kind+"/"+c.was+"/"+c.change, func(t *testing.T) {
+			k, ctx := kindOf(t, c.kind), context.Background()
+			now, old := c.changes(t, k)
+			if k.Status.PrepareUpdate != nil {
+				k.Status.PrepareUpdate(ctx, now, old)
+			}
+			expect(t, k.Status.ValidateUpdate(ctx, now, old), c.want)
+		})
+	}
+}
+
+// Config maps and secrets hold a mebibyte.
+func TestCoreTooLong(t *testing.T) {
+	much := strings.Repeat("x", 1<<20)
+	testRefused(t, []refusal{
+		{"ConfigMap", `{"data":{"k":"` + much + `","l":"x"}}`, "[]: Too long: may not be more than 1048576 bytes"},
+		{"Secret", `{"stringData":{"k":"` + much + `","l":"x"}}`, "data: Too long: may not be more than 1048576 bytes"},
+	})
 }
