@@ -343,6 +343,38 @@ var coreUpdateRefused = []change{
 	{"Service", `{"spec":{"clusterIP":"None"}}`, `{"spec":{"type":"NodePort"}}`, `spec.clusterIPs[0]: Invalid value: "None": may not be set to 'None' for NodePort services`},
 	{"Service", `{}`, `{"spec":{"type":"Other"}}`, `spec.type: Unsupported value: "Other": supported values: "ClusterIP", "ExternalName", "LoadBalancer", "NodePort"`},
 	{"Service", `{}`, `{"spec":{"ports":[{"port":80,"nodePort":30009}]}}`, "spec.ports[0].nodePort: Forbidden: may not be used when `type` is 'ClusterIP'"},
+	{"PersistentVolumeClaim", `{"status":{"phase":"Bound","capacity":{"storage":"1Gi"}}}`, `{"spec":{"resources":{"requests":{"storage":"512Mi"}}}}`, "spec.resources.requests.storage: Forbidden: field can not be less than status.capacity"},
+	{"PersistentVolumeClaim", `{"spec":{"resources":{"requests":{"storage":"2Gi"}}},"status":{"phase":"Bound","capacity":{"storage":"1Gi"}}}`, `{"spec":{"resources":{"requests":{"storage":"1Gi"}}}}`, "spec.resources.requests.storage: Forbidden: field can not be less than status.capacity"},
+	{"PersistentVolumeClaim", `{"status":{"phase":"Bound","capacity":{"storage":"1Gi"}}}`, `{"spec":{"resources":{"limits":{"storage":"5Gi"}}}}`, "spec: Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"},
+	{"PersistentVolumeClaim", `{"status":{"phase":"Bound","capacity":{"storage":"1Gi"}}}`, `{"spec":{"accessModes":["ReadOnlyMany"]}}`, "spec: Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"},
+	{"PersistentVolumeClaim", `{"spec":{"volumeAttributesClassName":"a"},"status":{"phase":"Bound","currentVolumeAttributesClassName":"a"}}`, `{"spec":{"volumeAttributesClassName":null}}`, "spec.volumeAttributesClassName: Forbidden: update to nil is forbidden when status.currentVolumeAttributesClassName is not nil"},
+	{"PersistentVolumeClaim", `{"spec":{"volumeAttributesClassName":"a"},"status":{"phase":"Bound","currentVolumeAttributesClassName":"a"}}`, `{"spec":{"volumeAttributesClassName":""}}`, "spec.volumeAttributesClassName: Forbidden: update to empty string is forbidden when status.currentVolumeAttributesClassName is not nil"},
+	{"PersistentVolumeClaim", `{"spec":{"volumeAttributesClassName":"a"},"status":{"phase":"Bound","currentVolumeAttributesClassName":"a"}}`, `{"spec":{"volumeAttributesClassName":"A_"}}`, `spec.volumeAttributesClassName: Invalid value: "A_": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric characte`},
+	{"PersistentVolumeClaim", `{"spec":{"volumeAttributesClassName":"a"}}`, `{"spec":{"volumeAttributesClassName":"b"}}`, "spec: Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"},
+	{"PersistentVolumeClaim", `{"metadata":{"annotations":{"volume.beta.kubernetes.io/storage-class":"x"}}}`, `{"spec":{"storageClassName":"y"}}`, "spec: Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"},
+	{"PersistentVolumeClaim", `{"metadata":{"annotations":{"volume.beta.kubernetes.io/storage-class":"x"}}}`, `{"metadata":{"annotations":{"volume.beta.kubernetes.io/storage-class":"y"}}}`, `metadata.annotations.volume.beta.kubernetes.io/storage-class: Invalid value: "y": field is immutable`},
+	{"PersistentVolumeClaim", `{"spec":{"dataSource":{"kind":"PersistentVolumeClaim","name":"a"}}}`, `{"spec":{"dataSource":{"name":"b"},"dataSourceRef":{"name":"b"}}}`, "spec: Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"},
+	{"PersistentVolumeClaim", `{}`, `{"spec":{"selector":{"matchLabels":{"a":"b"}}}}`, "spec: Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"},
+	{"Service", `{"spec":{"type":"LoadBalancer","externalTrafficPolicy":"Local","healthCheckNodePort":30555}}`, `{"spec":{"type":"LoadBalancer","externalTrafficPolicy":"Local","healthCheckNodePort":30556}}`, "spec.healthCheckNodePort: Forbidden: field is immutable"},
+	{"Service", `{"spec":{"clusterIP":"10.96.0.150","clusterIPs":["10.96.0.150"]}}`, `{"spec":{"clusterIP":"10.96.0.151","clusterIPs":["10.96.0.151"]}}`, `spec.clusterIPs[0]: Invalid value: ["10.96.0.151"]: may not change once set`},
+	{"Service", `{"spec":{"clusterIP":"10.96.0.152","clusterIPs":["10.96.0.152"]}}`, `{"spec":{"clusterIP":"None","clusterIPs":["None"]}}`, `spec.clusterIPs[0]: Invalid value: ["None"]: may not change once set`},
+	{"Service", `{"spec":{"clusterIP":"10.96.0.153","clusterIPs":["10.96.0.153"]}}`, `{"spec":{"clusterIP":"10.96.0.154"}}`, `spec.clusterIPs[0]: Invalid value: ["10.96.0.154"]: may not change once set`},
+	{"Service", `{"spec":{"type":"LoadBalancer"}}`, `{"spec":{"loadBalancerSourceRanges":["x"]}}`, `spec.LoadBalancerSourceRanges[0]: Invalid value: "x": must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)`},
+	{"Service", `{"spec":{"type":"LoadBalancer","loadBalancerClass":"a.b/c"}}`, `{"spec":{"loadBalancerClass":null}}`, "spec.loadBalancerClass: Invalid value: null: may not change once set"},
+	{"Service", `{}`, `{"spec":{"externalIPs":["x"]}}`, `spec.externalIPs[0]: Invalid value: "x": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)`},
+	{"Service", `{}`, `{"spec":{"ports":null}}`, "spec.ports: Required value"},
+	{"Service", `{}`, `{"spec":{"trafficDistribution":"Other"}}`, `spec.trafficDistribution: Unsupported value: "Other": supported values: "PreferClose", "PreferSameZone", "PreferSameNode"`},
+	{"PersistentVolume", `{"spec":{"hostPath":null,"csi":{"driver":"d","volumeHandle":"h"}}}`, `{"spec":{"csi":{"controllerExpandSecretRef":{"name":"n"}}}}`, "spec.csi.controllerExpandSecretRef.namespace: Required value"},
+	{"PersistentVolume", `{"spec":{"hostPath":null,"csi":{"driver":"d","volumeHandle":"h"}}}`, `{"spec":{"csi":{"controllerPublishSecretRef":{"name":"n","namespace":"x"}}}}`, "spec.persistentvolumesource: Forbidden: spec.persistentvolumesource is immutable after creation"},
+	{"PersistentVolume", `{"spec":{"hostPath":null,"csi":{"driver":"d","volumeHandle":"h"},"volumeAttributesClassName":"a"}}`, `{"spec":{"volumeAttributesClassName":""}}`, "spec.volumeAttributesClassName: Required value: an empty string is disallowed"},
+	{"PersistentVolume", `{}`, `{"spec":{"capacity":{"storage":"0"}}}`, `spec.capacity[storage]: Invalid value: "0": must be greater than zero`},
+	{"PersistentVolume", `{"spec":{"nodeAffinity":{"required":{"nodeSelectorTerms":[{"matchExpressions":[{"key":"beta.kubernetes.io/os","operator":"Exists"}]}]}}}}`, `{"spec":{"nodeAffinity":{"required":{"nodeSelectorTerms":[{"matchExpressions":[{"key":"kubernetes.io/arch","operator":"Exists"}]}]}}}}`, `nodeAffinity: Invalid value: {"Required":{"NodeSelectorTerms":[{"MatchExpressions":[{"Key":"kubernetes.io/arch","Operator":"Exists","Values":null}],"MatchFields":null}]}}: field is immutable, except f`},
+	{"ConfigMap", `{}`, `{"data":{"a b":"c"}}`, `data[a b]: Invalid value: "a b": a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0`},
+	{"Secret", `{}`, `{"data":{"a b":"AA=="}}`, `data[a b]: Invalid value: "a b": a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0`},
+	{"ReplicationController", `{}`, `{"spec":{"template":{"spec":{"restartPolicy":"Never"}}}}`, `spec.template.spec.restartPolicy: Unsupported value: "Never": supported values: "Always"`},
+	{"Event", `{"involvedObject":{"namespace":"ns"}}`, `{"eventTime":"2026-01-01T00:00:00.000000Z"}`, "action: Required value"},
+	{"Node", `{}`, `{"spec":{"taints":[{"key":"a","effect":"NoSchedule"},{"key":"a","effect":"NoSchedule"}]}}`, `metadata.taints[1]: Duplicate value: {"Key":"a","Value":"","Effect":"NoSchedule","TimeAdded":null}: taints must be unique by key and effect pair`},
+	{"Node", `{}`, `{"metadata":{"annotations":{"scheduler.alpha.kubernetes.io/preferAvoidPods":"{\"preferAvoidPods\":[{}]}"}}}`, "metadata.annotations.scheduler.alpha.kubernetes.io/preferAvoidPods[0].PodSignature: Required value"},
 }
 
 // coreStatusRefused are the same of updates of the status.
@@ -390,7 +422,14 @@ func (c *change) changes(t *testing.T, k *kinds.Kind) (now, old kinds.Object) {
 	if errs := created(k, old); len(errs) > 0 {
 		t.Fatal(errs)
 	}
-	data, err := json.Marshal(old)
+	// Creation drops a status, which comes later.
+	old = patched(t, k, old, c.was)
+	return patched(t, k, old, c.change), old
+}
+
+func patched(t *testing.T, k *kinds.Kind, obj kinds.Object, with string) kinds.Object {
+	t.Helper()
+	data, err := json.Marshal(obj)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -398,20 +437,20 @@ func (c *change) changes(t *testing.T, k *kinds.Kind) (now, old kinds.Object) {
 	if err := json.Unmarshal(data, &whole); err != nil {
 		t.Fatal(err)
 	}
-	if err := json.Unmarshal([]byte(c.change), &patch); err != nil {
+	if err := json.Unmarshal([]byte(with), &patch); err != nil {
 		t.Fatal(err)
 	}
 	if data, err = json.Marshal(merge(whole, patch)); err != nil {
 		t.Fatal(err)
 	}
-	now = k.New()
-	if err := json.Unmarshal(data, now); err != nil {
+	out := k.New()
+	if err := json.Unmarshal(data, out); err != nil {
 		t.Fatal(err)
 	}
 	if k.Default != nil {
-		k.Default(now)
+		k.Default(out)
 	}
-	return now, old
+	return out
 }
 
 func TestCoreUpdateRefused(t *testing.T) {
