@@ -90,6 +90,8 @@ var appsRefused = []refusal{
 	{"ControllerRevision", `{"data":null}`, "data: Required value: data is mandatory"},
 	{"ControllerRevision", `{"data":1}`, "data: Required value: data must be a valid JSON object"},
 	{"ControllerRevision", `{"data":[]}`, "data: Required value: data must be a valid JSON object"},
+	{"ControllerRevision", `{"data":"x"}`, "data: Required value: data must be a valid JSON object"},
+	{"StatefulSet", `{"spec":{"template":{"spec":{"volumes":[{"name":"v","emptyDir":{}},{"name":"v","emptyDir":{}}]}},"volumeClaimTemplates":[{"metadata":{"name":"c"},"spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1"}}}}]}}`, `spec.template.spec.volumes[2].name: Duplicate value: "v"`},
 }
 
 var appsUpdateRefused = []refusal{

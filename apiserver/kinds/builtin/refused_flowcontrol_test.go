@@ -108,6 +108,9 @@ var flowcontrolRefused = []refusal{
 	{"PriorityLevelConfiguration", `{"spec":{"limited":{"limitResponse":{"type":"Queue","queuing":{"queues":10000001}}}}}`, "spec.limited.limitResponse.queuing.queues: Invalid value: 10000001: must not be greater than 10000000"},
 	{"PriorityLevelConfiguration", `{"spec":{"limited":{"limitResponse":{"type":"Queue","queuing":{"handSize":-1}}}}}`, "spec.limited.limitResponse.queuing.handSize: Invalid value: -1: must be positive"},
 	{"PriorityLevelConfiguration", `{"spec":{"limited":{"limitResponse":{"type":"Queue","queuing":{"queues":10000000,"handSize":100}}}}}`, "spec.limited.limitResponse.queuing.handSize: Invalid value: 100: required entropy bits of deckSize 10000000 and handSize 100 should not be greater than 60"},
+	{"PriorityLevelConfiguration", `{"metadata":{"name":"exempt"},"spec":{"type":"Exempt","limited":null,"exempt":{"lendablePercent":101}}}`, "spec.exempt.lendablePercent: Invalid value: 101: must be between 0 and 100, inclusive"},
+	{"PriorityLevelConfiguration", `{"metadata":{"name":"exempt"},"spec":{"type":"Exempt","limited":null,"exempt":{"nominalConcurrencyShares":-1}}}`, "spec.exempt.nominalConcurrencyShares: Invalid value: -1: must be a non-negative integer"},
+	{"FlowSchema", `{"spec":{"rules":[{"subjects":[{"kind":"User","user":{"name":"u"}}],"nonResourceRules":[{"verbs":["x"],"nonResourceURLs":["/"]}]}]}}`, `spec.rules[0].nonResourceRules[0].verbs: Unsupported value: ["x"]: supported values: "create"`},
 }
 
 var flowcontrolUpdateRefused = []refusal{
