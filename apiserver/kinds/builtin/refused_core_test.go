@@ -2,7 +2,6 @@ package builtin
 
 import (
 	"context"
-	"encoding/json"
 	"strings"
 	"testing"
 
@@ -441,32 +440,6 @@ func (c *change) changes(t *testing.T, k *kinds.Kind) (now, old kinds.Object) {
 	// Creation drops a status, which comes later.
 	old = patched(t, k, old, c.was)
 	return patched(t, k, old, c.change), old
-}
-
-func patched(t *testing.T, k *kinds.Kind, obj kinds.Object, with string) kinds.Object {
-	t.Helper()
-	data, err := json.Marshal(obj)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var whole, patch map[string]any
-	if err := json.Unmarshal(data, &whole); err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal([]byte(with), &patch); err != nil {
-		t.Fatal(err)
-	}
-	if data, err = json.Marshal(merge(whole, patch)); err != nil {
-		t.Fatal(err)
-	}
-	out := k.New()
-	if err := json.Unmarshal(data, out); err != nil {
-		t.Fatal(err)
-	}
-	if k.Default != nil {
-		k.Default(out)
-	}
-	return out
 }
 
 func TestCoreUpdateRefused(t *testing.T) {

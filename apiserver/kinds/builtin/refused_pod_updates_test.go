@@ -2,7 +2,6 @@ package builtin
 
 import (
 	"context"
-	"encoding/json"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -20,8 +19,8 @@ func testPodChanges(t *testing.T, cases []podChange) {
 		t.Run(c.was+"/"+c.patch, func(t *testing.T) {
 			begun := object(t, k, c.was)
 			created(k, begun)
-			old := patchedPod(t, k, begun, c.was) // creation has reset the status
-			now := patchedPod(t, k, old, c.patch)
+			old := patched(t, k, begun, c.was) // creation has reset the status
+			now := patched(t, k, old, c.patch)
 			expect(t, podErrors(k, c.part, now, old), c.want)
 		})
 	}
@@ -39,31 +38,6 @@ func podErrors(k *kinds.Kind, part string, now, old kinds.Object) field.ErrorLis
 	}
 	s.PrepareUpdate(ctx, now, old)
 	return s.ValidateUpdate(ctx, now, old)
-}
-
-// patchedPod returns another object with a patch and defaults.
-func patchedPod(t *testing.T, k *kinds.Kind, from kinds.Object, text string) kinds.Object {
-	t.Helper()
-	data, err := json.Marshal(from)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var whole, patch map[string]any
-	if err := json.Unmarshal(data, &whole); err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal([]byte(text), &patch); err != nil {
-		t.Fatal(err)
-	}
-	if data, err = json.Marshal(merge(whole, patch)); err != nil {
-		t.Fatal(err)
-	}
-	obj := k.New()
-	if err := json.Unmarshal(data, obj); err != nil {
-		t.Fatal(err)
-	}
-	k.Default(obj)
-	return obj
 }
 
 func TestPodUpdatesRefused(t *testing.T) {

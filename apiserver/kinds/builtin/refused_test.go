@@ -319,3 +319,30 @@ func testDefaults(t *testing.T, cases []outcome) {
 		})
 	}
 }
+
+// patched returns another object with a patch and defaults.
+func patched(t *testing.T, k *kinds.Kind, obj kinds.Object, with string) kinds.Object {
+	t.Helper()
+	data, err := json.Marshal(obj)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var whole, patch map[string]any
+	if err := json.Unmarshal(data, &whole); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal([]byte(with), &patch); err != nil {
+		t.Fatal(err)
+	}
+	if data, err = json.Marshal(merge(whole, patch)); err != nil {
+		t.Fatal(err)
+	}
+	out := k.New()
+	if err := json.Unmarshal(data, out); err != nil {
+		t.Fatal(err)
+	}
+	if k.Default != nil {
+		k.Default(out)
+	}
+	return out
+}

@@ -2,13 +2,10 @@ package builtin
 
 import (
 	"context"
-	"encoding/json"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/api/operation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-
-	"github.com/keelson-project/keelson/apiserver/kinds"
 )
 
 // transition is a change, of the status or of the rest, of a minimal object
@@ -18,32 +15,6 @@ type transition struct {
 	kind, before, status, patch string
 	ofStatus                    bool
 	want                        string
-}
-
-func patched(t *testing.T, k *kinds.Kind, obj kinds.Object, patch string) kinds.Object {
-	t.Helper()
-	data, err := json.Marshal(obj)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var whole, change map[string]any
-	if err := json.Unmarshal(data, &whole); err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal([]byte(patch), &change); err != nil {
-		t.Fatal(err)
-	}
-	if data, err = json.Marshal(merge(whole, change)); err != nil {
-		t.Fatal(err)
-	}
-	obj = k.New()
-	if err := json.Unmarshal(data, obj); err != nil {
-		t.Fatal(err)
-	}
-	if k.Default != nil {
-		k.Default(obj)
-	}
-	return obj
 }
 
 func TestTransitions(t *testing.T) {
