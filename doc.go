@@ -12,10 +12,11 @@
 //   - [github.com/keelson-project/keelson/apiserver]: the API over a store, as
 //     an http.Handler and an in-memory client. apiserver/kinds describes every
 //     kind, apiserver/registry has the verbs, apiserver/cache the watch cache
-//     and its encoded bytes, apiserver/endpoint the HTTP side; authn, rbac,
-//     serviceaccount, admission, allocator, aggregation, crd, connect, review,
-//     pods and openapi are what plugs in, and apiserver/standard plugs all of
-//     it in.
+//     and its encoded bytes, apiserver/ownership the managed fields,
+//     apiserver/endpoint the HTTP side; authn, authz, impersonation, rbac,
+//     nodeauthorizer, serviceaccount, admission, allocator, aggregation, crd,
+//     connect, review, pods, flowcontrol and openapi are what plugs in, and
+//     apiserver/standard plugs all of it in.
 //   - [github.com/keelson-project/keelson/controller]: the manager and the
 //     controllers, a folder each.
 //   - [github.com/keelson-project/keelson/leaderelection]: one of several at a
@@ -32,7 +33,7 @@
 //     proxy/nftables, proxy/simulated; proxy/proxytest.
 //   - examples: programs to run and to copy from. examples/allinone is a whole
 //     cluster with real containers in one process, examples/apiserver the API
-//     alone.
+//     alone, examples/apibench a measure for any API server.
 //
 // The parts meet through the Kubernetes API and nowhere else, so each of them
 // also works beside the upstream ones. Nothing in the library is process-wide:
