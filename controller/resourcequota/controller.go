@@ -62,7 +62,7 @@ func (c Controller) New(s *reconcile.Shared) (reconcile.Runner, error) {
 		reconcile.Handle(s, quotas.Informer(), func(old, cur *corev1.ResourceQuota) {
 			switch {
 			case cur == nil:
-				r.forget(reconcile.KeyOf(old))
+				r.done(reconcile.KeyOf(old))
 			case old == nil || !apiequality.Semantic.DeepEqual(old.Spec, cur.Spec):
 				r.loop.Add(reconcile.KeyOf(cur))
 				// What was let in before the quota was known may still be under way.
@@ -85,14 +85,6 @@ var (
 	servicesResource = schema.GroupResource{Resource: "services"}
 	claimsResource   = schema.GroupResource{Resource: "persistentvolumeclaims"}
 )
-
-// standing is since when a quota has been as it is, and since when it should be
-// written.
-type standing struct {
-	version   string
-	unchanged time.Time
-	waiting   time.Time
-}
 
 type reconciler struct {
 	client   kubernetes.Interface

@@ -145,6 +145,14 @@ func (r *reconciler) changed(gr schema.GroupResource, old, cur runtime.Object) b
 	return isPod && (before.Spec.ActiveDeadlineSeconds == nil) != (after.Spec.ActiveDeadlineSeconds == nil)
 }
 
+// standing is since when a quota has been as it is, and since when it should be
+// written.
+type standing struct {
+	version   string
+	unchanged time.Time
+	waiting   time.Time
+}
+
 // books is what is remembered of quotas between two looks.
 type books struct {
 	mu    sync.Mutex
@@ -179,10 +187,9 @@ func (b *books) wait(key reconcile.Key, q *corev1.ResourceQuota, used corev1.Res
 	return max(0, settled-now.Sub(s.unchanged))
 }
 
+// done forgets a quota that is as it should be, or gone.
 func (b *books) done(key reconcile.Key) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.since, key)
 }
-
-func (b *books) forget(key reconcile.Key) { b.done(key) }
