@@ -62,3 +62,13 @@ func ServerNames(clusterDomain string, ips []net.IP, names ...string) certs.Subj
 		IPs: append([]net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}, ips...),
 	}
 }
+
+// AdminKubeconfig returns a kubeconfig of the administrator for a server's URL,
+// with a certificate issued now; cluster is what it calls the cluster.
+func (p *PKI) AdminKubeconfig(cluster, server string) ([]byte, error) {
+	pair, err := p.CA.Issue(certs.Subject{CommonName: AdminUser, Organizations: []string{AdminGroup}})
+	if err != nil {
+		return nil, err
+	}
+	return certs.Kubeconfig(cluster, server, p.CA, AdminUser, pair)
+}

@@ -163,11 +163,7 @@ func writeKubeconfig(file string, pki *standard.PKI, addr netip.AddrPort) error 
 	if host.IsUnspecified() {
 		host = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	}
-	pair, err := pki.CA.Issue(certs.Subject{CommonName: standard.AdminUser, Organizations: []string{standard.AdminGroup}})
-	if err != nil {
-		return err
-	}
-	data, err := certs.Kubeconfig("keelson", "https://"+netip.AddrPortFrom(host, addr.Port()).String(), pki.CA, standard.AdminUser, pair)
+	data, err := pki.AdminKubeconfig("keelson", "https://"+netip.AddrPortFrom(host, addr.Port()).String())
 	if err != nil {
 		return err
 	}

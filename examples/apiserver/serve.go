@@ -113,11 +113,7 @@ func writeKubeconfig(file string, pki *standard.PKI, address netip.AddrPort) err
 	if host.IsUnspecified() {
 		host = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	}
-	pair, err := pki.CA.Issue(certs.Subject{CommonName: standard.AdminUser, Organizations: []string{standard.AdminGroup}})
-	if err != nil {
-		return err
-	}
-	data, err := certs.Kubeconfig("apiserver", "https://"+netip.AddrPortFrom(host, address.Port()).String(), pki.CA, standard.AdminUser, pair)
+	data, err := pki.AdminKubeconfig("apiserver", "https://"+netip.AddrPortFrom(host, address.Port()).String())
 	if err != nil {
 		return err
 	}

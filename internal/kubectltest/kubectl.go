@@ -17,7 +17,6 @@ import (
 	"k8s.io/kubectl/pkg/cmd"
 	"k8s.io/kubectl/pkg/cmd/util"
 
-	"github.com/keelson-project/keelson/apiserver/certs"
 	"github.com/keelson-project/keelson/apiserver/standard"
 )
 
@@ -25,11 +24,7 @@ import (
 // keys are pki, and returns the file.
 func Kubeconfig(t *testing.T, pki *standard.PKI, addr string) string {
 	t.Helper()
-	pair, err := pki.CA.Issue(certs.Subject{CommonName: standard.AdminUser, Organizations: []string{standard.AdminGroup}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	data, err := certs.Kubeconfig("test", "https://"+addr, pki.CA, standard.AdminUser, pair)
+	data, err := pki.AdminKubeconfig("test", "https://"+addr)
 	if err != nil {
 		t.Fatal(err)
 	}
